@@ -12,7 +12,9 @@ use crate::shell::{Cmd, Started, root, target_dir, which};
 pub(super) const TARGET: &str = "x86_64-pc-windows-gnu";
 
 /// The crates whose tests run on every system, and `platform`.
-const SUITES: &[&str] = &["snapshot", "formats", "policy", "analysis", "platform"];
+const SUITES: &[&str] = &[
+    "snapshot", "formats", "policy", "analysis", "pages", "platform",
+];
 
 /// Runs all of them under this system's Wine; with `--all` also the program under Wine 10.
 pub(super) fn run(options: &Options) -> Result<()> {

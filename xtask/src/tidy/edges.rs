@@ -20,8 +20,9 @@ const EDGES: &[Edges] = &[
     Edges { name: "policy", uses: &["snapshot"] },
     Edges { name: "analysis", uses: &["snapshot"] },
     Edges { name: "platform", uses: &["snapshot"] },
+    Edges { name: "pages", uses: &["snapshot"] },
     Edges { name: "collector", uses: &["snapshot", "formats", "policy", "analysis", "platform"] },
-    Edges { name: "firstchance", uses: &["snapshot", "formats", "policy", "analysis", "platform", "collector"] },
+    Edges { name: "firstchance", uses: &["snapshot", "formats", "policy", "analysis", "platform", "collector", "pages"] },
     Edges { name: "victim", uses: &[] },
 ];
 

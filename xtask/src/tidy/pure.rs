@@ -9,6 +9,7 @@ const PURE: &[&str] = &[
     "crates/formats",
     "crates/policy",
     "crates/analysis",
+    "crates/pages",
 ];
 
 /// Modules of `std` that they must not use.

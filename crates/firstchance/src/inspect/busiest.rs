@@ -22,7 +22,7 @@ pub(super) struct Busy {
     /// Which part of one processor it has used just before the dump, or of what all threads have used, in percent.
     pub(super) percent: u128,
     /// How much, behind its name.
-    text: String,
+    pub(super) text: String,
 }
 
 impl Busy {

@@ -55,15 +55,17 @@ fn show_frame(
     for line in place.iter().flat_map(|place| &place.inlined) {
         let function = line.function.as_deref().unwrap_or("?");
         let function = console::cut(function, LONGEST_NAME);
-        page.faint_end(
-            &format!("        {function}{}", sources::source(line)),
+        page.frame(
+            None,
+            &format!("{function}{}", sources::source(line)),
             "  inlined",
         );
     }
     let source = place.map_or_else(String::new, |place| sources::source(&place.own));
     let marks = format!("{}{}", walked.doubt_of(frame), mark(frame));
-    page.faint_end(
-        &format!("  {number:>4}  {}{source}", describe(frame, place)),
+    page.frame(
+        Some(number),
+        &format!("{}{source}", describe(frame, place)),
         &marks,
     );
 }

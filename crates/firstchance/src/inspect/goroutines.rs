@@ -22,9 +22,9 @@ const NUMBERS: usize = 8;
 const SHORTEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Goroutines that are at the same place, for the same reason, and made at the same place.
-struct Group<'a> {
-    goroutines: Vec<&'a Goroutine>,
-    stack: Option<&'a Stack>,
+pub(super) struct Group<'a> {
+    pub(super) goroutines: Vec<&'a Goroutine>,
+    pub(super) stack: Option<&'a Stack>,
 }
 
 /// Adds the goroutines in at most `most` groups, without those of the runtime; all of them if that is `None`.
@@ -44,7 +44,8 @@ pub(super) fn write(
         return;
     };
     let groups = groups(go, most.is_none());
-    heading(page, opened, go, &groups, most.is_some());
+    let count = count(opened, go, &groups, most.is_some());
+    page.paragraph("Goroutines", &[count]);
     let limit = |at| match (frames, most) {
         (Some(limit), _) => limit,
         (None, Some(_)) if at > 0 => GROUP_FRAMES,
@@ -73,7 +74,8 @@ pub(super) fn write(
     }
 }
 
-fn heading(page: &mut Page, opened: &Opened, go: &Go, groups: &[Group], is_short: bool) {
+/// How many goroutines there are, and at how many different places; those of the runtime apart if it `is_short`.
+pub(super) fn count(opened: &Opened, go: &Go, groups: &[Group], is_short: bool) -> String {
     let shown: usize = groups.iter().map(|group| group.goroutines.len()).sum();
     let places = match groups.len() {
         count if count == shown => String::new(),
@@ -85,11 +87,11 @@ fn heading(page: &mut Page, opened: &Opened, go: &Go, groups: &[Group], is_short
         count => format!(" (and {count} of the runtime){}", opened.hint("threads")),
     };
     let hidden = if is_short { hidden } else { String::new() };
-    page.paragraph("Goroutines", &[format!("{shown}{places}{hidden}")]);
+    format!("{shown}{places}{hidden}")
 }
 
 /// The groups: that of the first goroutine, then those that run, then the largest.
-fn groups(go: &Go, with_runtime: bool) -> Vec<Group<'_>> {
+pub(super) fn groups(go: &Go, with_runtime: bool) -> Vec<Group<'_>> {
     let mut numbers = HashMap::new();
     let mut groups: Vec<Group> = Vec::new();
     for goroutine in &go.goroutines {
@@ -138,7 +140,7 @@ fn show(
 }
 
 /// `Goroutine 18 · waiting: chan receive · for 5:02`, or `20 goroutines · waiting: chan receive: 18, 19 …`.
-fn title(opened: &Opened, group: &Group, is_short: bool) -> String {
+pub(super) fn title(opened: &Opened, group: &Group, is_short: bool) -> String {
     let Some(first) = group.goroutines.first() else {
         return String::new();
     };
@@ -168,7 +170,7 @@ fn waited(opened: &Opened, goroutine: &Goroutine) -> Option<Duration> {
 }
 
 /// `created by main.serve  (shop.go:31) in goroutine 1`.
-fn made(creator: &Creator, with_goroutine: bool) -> String {
+pub(super) fn made(creator: &Creator, with_goroutine: bool) -> String {
     let line = Line {
         function: None,
         file: creator.file.clone(),

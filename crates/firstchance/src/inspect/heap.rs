@@ -1,9 +1,10 @@
 //! What the heap is made of, as text.
 
 use super::open::{Opened, Symbols, Walked};
-use super::page::{Column, Page};
+use super::page::Page;
 use crate::ui::console;
 use analysis::heap::{Begin, Blocks, Heap, OfSize, Sum, heap};
+use pages::Column;
 use policy::print_count;
 use serde::Serialize;
 
@@ -31,10 +32,10 @@ fn glibc(page: &mut Page, opened: &Opened, blocks: &Blocks) {
     let symbols = opened.symbols_at(&pointers(blocks));
     let rows = blocks.sizes.iter().take(ROWS).map(|of| row(of, &symbols));
     let columns = [
-        Column::Right("blocks"),
-        Column::Right("in all"),
-        Column::Right("bytes each"),
-        Column::Left("begin with"),
+        Column::number("blocks"),
+        Column::number("in all"),
+        Column::number("bytes each"),
+        Column::text("begin with"),
     ];
     page.gap();
     page.table(&columns, rows.collect());

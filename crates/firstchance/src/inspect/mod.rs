@@ -5,6 +5,7 @@ mod frames;
 mod goroutines;
 mod groups;
 mod heap;
+mod html;
 mod languages;
 mod lines;
 mod names;
@@ -29,6 +30,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use open::Opened;
 pub(crate) use open::user_of;
 use page::Page;
+use platform::{Error, ErrorKind, Existing, OutFile};
 use series::Series;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -48,6 +50,10 @@ pub(crate) struct Args {
     /// Print everything as one JSON object
     #[arg(long)]
     json: bool,
+    /// Write one page of HTML that needs no other file, instead of printing text: all but the environment, or the sections that
+    /// are named. A file that exists is left as it is. With --json, the object is printed as well
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
     /// Number of frames to show of a stack
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
@@ -83,6 +89,7 @@ impl Args {
             file,
             more: Vec::new(),
             json: false,
+            html: None,
             frames: None,
             symbols: SymbolArgs::default(),
         }
@@ -179,8 +186,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .iter()
         .map(|opened| opened.content.trouble())
         .collect();
+    if let Some(out) = &args.html {
+        write_html(&opened, args, out)?;
+    }
     let has_colours = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let text = match &opened[..] {
+        _ if args.html.is_some() && !args.json => String::new(),
         [opened] if args.json => wire::json(opened, args.frames)?,
         [opened] => report(opened, args, has_colours),
         several if args.json => Series::of(several).json()?,
@@ -194,6 +205,29 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let pairs = opened.iter().zip(before);
     pairs.for_each(|(opened, before)| tell_of_trouble(opened, before));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the page under a name that is free, readable by its owner alone, as dumps are.
+fn write_html(opened: &[Opened], args: &Args, out: &Path) -> anyhow::Result<()> {
+    let file = OutFile::create(out, Existing::Refuse).map_err(|error| match error.kind {
+        ErrorKind::Exists => error.advise("Name another file with --html."),
+        _ => error,
+    })?;
+    let page = match opened {
+        [opened] => html::dump(opened, &args.sections().collect::<Vec<_>>(), args.frames),
+        several => html::series(&Series::of(several)),
+    };
+    let failed = |error| Error::of_file(&format!("writing {}", out.display()), &error);
+    let written = file.write_at(0, page.as_bytes());
+    written.and_then(|()| file.sync()).map_err(failed)?;
+    let path = file.publish()?;
+    if !args.json {
+        console::print(&format!(
+            "Page: {}",
+            console::plain(&path.display().to_string())
+        ))?;
+    }
+    Ok(())
 }
 
 /// Tells of damage that showed only when the dump was looked at.
@@ -217,7 +251,7 @@ fn report(opened: &Opened, args: &Args, has_colours: bool) -> String {
     let all = sections.contains(&Section::All);
     let sections = if all { &ALL[..] } else { &sections[..] };
     if all {
-        summary::comments(&mut page, opened);
+        summary::comments(&mut page, opened, &opened.hint("record"));
         summary::exception(&mut page, opened);
     }
     for section in sections {

@@ -76,9 +76,14 @@ impl Walked<'_> {
         self.stacks.names(addresses.iter().copied())
     }
 
+    /// The name of the variable that is waited on at this address.
+    pub(super) fn variable(&self, address: u64) -> Option<&str> {
+        self.variables.get(&address).map(|name| &name[..])
+    }
+
     /// An address, with the name of the variable that is there if that is known.
     pub(super) fn place(&self, address: u64) -> String {
-        match self.variables.get(&address) {
+        match self.variable(address) {
             Some(name) => format!("{name} ({address:#x})"),
             None => format!("{address:#x}"),
         }

@@ -1,9 +1,10 @@
 //! The sections of a dump that can be asked for, as text.
 
 use super::open::Opened;
-use super::page::{Column, Page};
+use super::page::Page;
 use super::symbols::build;
 use crate::ui::console;
+use pages::Column;
 use snapshot::{Module, Region, RegionKind, WallTime};
 use std::time::Duration;
 
@@ -12,11 +13,11 @@ pub(super) fn modules(page: &mut Page, opened: &Opened) {
     let modules = &opened.dump.snapshot.modules;
     page.heading(&format!("Modules: {}", modules.len()));
     let columns = [
-        Column::Right("base"),
-        Column::Right("size"),
-        Column::Left("version"),
-        Column::Left("build"),
-        Column::Left("path"),
+        Column::number("base"),
+        Column::number("size"),
+        Column::text("version"),
+        Column::text("build"),
+        Column::text("path"),
     ];
     let row = |module: &Module| {
         let deleted = if module.deleted {
@@ -45,14 +46,14 @@ pub(super) fn memory(page: &mut Page, opened: &Opened) {
     super::summary::memory(page, opened);
     let dump = &opened.dump;
     let columns = [
-        Column::Right("start"),
-        Column::Right("end"),
-        Column::Left("access"),
-        Column::Left("kind"),
-        Column::Right("size"),
-        Column::Right("resident"),
-        Column::Right("in the dump"),
-        Column::Left("name"),
+        Column::number("start"),
+        Column::number("end"),
+        Column::text("access"),
+        Column::text("kind"),
+        Column::number("size"),
+        Column::number("resident"),
+        Column::number("in the dump"),
+        Column::text("name"),
     ];
     let row = |region: &Region| {
         let shared = if region.shared { "s" } else { "p" };
@@ -100,11 +101,11 @@ pub(super) fn handles(page: &mut Page, opened: &Opened) {
     let handles = &opened.dump.snapshot.handles;
     page.heading(&format!("Open descriptors or handles: {}", handles.len()));
     let columns = [
-        Column::Right("number"),
-        Column::Left("kind"),
-        Column::Right("position"),
-        Column::Right("flags"),
-        Column::Left("name"),
+        Column::number("number"),
+        Column::text("kind"),
+        Column::number("position"),
+        Column::number("flags"),
+        Column::text("name"),
     ];
     let row = |handle: &snapshot::Handle| {
         vec![
@@ -159,7 +160,7 @@ pub(super) fn process(page: &mut Page, opened: &Opened) {
     let rows = known
         .map(|(name, value)| vec![name.to_owned(), value])
         .collect();
-    page.table(&[Column::Left(""), Column::Left("")], rows);
+    page.table(&[Column::text(""), Column::text("")], rows);
     for name in ["cgroup", "limits"] {
         if let Some(text) = process.file(name) {
             page.heading(name);
@@ -274,7 +275,7 @@ pub(super) fn record(page: &mut Page, opened: &Opened) {
         let rows = facts
             .map(|(name, value)| vec![name.to_owned(), value])
             .to_vec();
-        page.table(&[Column::Left(""), Column::Left("")], rows);
+        page.table(&[Column::text(""), Column::text("")], rows);
         gaps(page, record);
         absent_files(page, record);
     } else {
@@ -295,7 +296,7 @@ fn all_comments(page: &mut Page, opened: &Opened) {
     let rows: Vec<Vec<String>> = opened.dump.comments.iter().map(row).collect();
     if !rows.is_empty() {
         page.heading(&format!("Comments and annotations: {}", rows.len()));
-        page.table(&[Column::Left(""), Column::Left("")], rows);
+        page.table(&[Column::text(""), Column::text("")], rows);
     }
 }
 
@@ -305,7 +306,7 @@ fn gaps(page: &mut Page, record: &collector::Record) {
     }
     page.heading("Memory that is not in it");
     let row = |gap: &collector::Gap| vec![gap.address.clone(), console::size(gap.bytes)];
-    let columns = [Column::Right("address"), Column::Right("size")];
+    let columns = [Column::number("address"), Column::number("size")];
     page.table(&columns, record.gaps.iter().map(row).collect());
     let left = record.gap_count.saturating_sub(record.gaps.len() as u64);
     if left > 0 {
@@ -327,10 +328,10 @@ fn absent_files(page: &mut Page, record: &collector::Record) {
         ]
     };
     let columns = [
-        Column::Right("size"),
-        Column::Right("inode"),
-        Column::Left("changed"),
-        Column::Left("path"),
+        Column::number("size"),
+        Column::number("inode"),
+        Column::text("changed"),
+        Column::text("path"),
     ];
     page.table(&columns, record.absent_files.iter().map(row).collect());
 }

@@ -2,9 +2,10 @@
 
 use super::names::called;
 use super::open::Opened;
-use super::page::{Column, INDENT, Page};
+use super::page::{INDENT, Page};
 use super::{threads, verdict};
 use crate::ui::console;
+use pages::Column;
 use snapshot::{
     Architecture, DumpFormat, Exception, ForeignSystem, OperatingSystem, Process, System, WallTime,
 };
@@ -26,25 +27,21 @@ const NO_NAME: &str = "(no name)";
 /// Adds the summary to a page.
 pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     page.heading(&title(opened));
-    comments(page, opened);
-    let snapshot = &opened.dump.snapshot;
+    let all = opened.hint("record");
+    comments(page, opened, &all);
     let walked = opened.walk();
     verdict::write(page, &verdict::verdict(opened, &walked));
-    page.paragraph("Process", &process(opened));
-    page.paragraph("Dumped", &dumped(opened));
-    page.paragraph("Machine", &machine(&snapshot.system));
-    exception(page, opened);
+    facts(page, opened);
     threads::summary(page, opened, &walked, frames);
     page.paragraph("Modules", &modules(opened));
     memory(page, opened);
     page.paragraph("Open", &handles(opened));
-    page.paragraph("Gaps", &gaps(opened));
-    page.paragraph("Absent", &absent_files(opened));
-    page.paragraph("Warnings", &warnings(opened));
+    missing(page, opened, &all);
 }
 
-/// Adds what the tool that took the dump, or the program, says in it. The comment of a tool is why it was taken.
-pub(super) fn comments(page: &mut Page, opened: &Opened) {
+/// Adds what the tool that took the dump, or the program, says in it. The comment of a tool is why it was taken. `all` says where
+/// all of it is.
+pub(super) fn comments(page: &mut Page, opened: &Opened, all: &str) {
     let line = |comment: &formats::Comment| match &comment.key[..] {
         "comment" => comment.text.lines().map(str::to_owned).collect(),
         key => vec![format!("{key}: {}", comment.text)],
@@ -56,9 +53,24 @@ pub(super) fn comments(page: &mut Page, opened: &Opened) {
         .map(|line| console::cut(line.trim(), LONGEST_COMMAND))
         .collect();
     if left > 0 {
-        shown.push(format!("… {left} more{}", opened.hint("record")));
+        shown.push(format!("… {left} more{all}"));
     }
     page.paragraph("Comment", &shown);
+}
+
+/// Adds who was dumped, when and where, and what failed.
+pub(super) fn facts(page: &mut Page, opened: &Opened) {
+    page.paragraph("Process", &process(opened));
+    page.paragraph("Dumped", &dumped(opened));
+    page.paragraph("Machine", &machine(&opened.dump.snapshot.system));
+    exception(page, opened);
+}
+
+/// Adds what is not in the dump, and what may be wrong in it. `all` says where all of that is.
+pub(super) fn missing(page: &mut Page, opened: &Opened, all: &str) {
+    page.paragraph("Gaps", &gaps(opened, all));
+    page.paragraph("Absent", &absent_files(opened, all));
+    page.paragraph("Warnings", &warnings(opened, all));
 }
 
 /// Adds the exception, if there is one.
@@ -72,7 +84,7 @@ pub(super) fn exception(page: &mut Page, opened: &Opened) {
     }
 }
 
-fn title(opened: &Opened) -> String {
+pub(super) fn title(opened: &Opened) -> String {
     let format = match opened.dump.format {
         DumpFormat::Core => "ELF core",
         DumpFormat::Minidump => "minidump",
@@ -285,11 +297,11 @@ pub(super) fn memory(page: &mut Page, opened: &Opened) {
     rows.push(row("all", regions, totals));
     page.gap();
     let columns = [
-        Column::Left("Memory"),
-        Column::Right("regions"),
-        Column::Right("virtual"),
-        Column::Right("resident"),
-        Column::Right("in the dump"),
+        Column::text("Memory"),
+        Column::number("regions"),
+        Column::number("virtual"),
+        Column::number("resident"),
+        Column::number("in the dump"),
     ];
     page.table(&columns, rows);
 }
@@ -312,39 +324,37 @@ fn handles(opened: &Opened) -> Vec<String> {
     }
 }
 
-fn gaps(opened: &Opened) -> Vec<String> {
+fn gaps(opened: &Opened, all: &str) -> Vec<String> {
     match &opened.record {
         Some(record) if record.gap_count > 0 => vec![format!(
-            "{} of memory in {} places are not in it{}",
+            "{} of memory in {} places are not in it{all}",
             console::size(record.gap_bytes),
-            record.gap_count,
-            opened.hint("record")
+            record.gap_count
         )],
         _ => vec![],
     }
 }
 
-fn absent_files(opened: &Opened) -> Vec<String> {
+fn absent_files(opened: &Opened, all: &str) -> Vec<String> {
     let files = opened.record.iter().flat_map(|record| &record.absent_files);
     let count = files.clone().count() as u64;
     let bytes = files.map(|file| file.bytes).fold(0, u64::saturating_add);
     match count {
         0 => vec![],
         _ => vec![format!(
-            "{} of {} too large to be in the dump{}",
+            "{} of {} too large to be in the dump{all}",
             policy::print_count(count, "mapped file"),
-            console::size(bytes),
-            opened.hint("record")
+            console::size(bytes)
         )],
     }
 }
 
-fn warnings(opened: &Opened) -> Vec<String> {
+fn warnings(opened: &Opened, all: &str) -> Vec<String> {
     let warnings = opened.warnings();
     let left = warnings.len().saturating_sub(MOST_LINES);
     let mut lines: Vec<String> = warnings.into_iter().take(MOST_LINES).collect();
     if left > 0 {
-        lines.push(format!("… {left} more{}", opened.hint("record")));
+        lines.push(format!("… {left} more{all}"));
     }
     lines
 }

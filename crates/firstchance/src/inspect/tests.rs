@@ -23,7 +23,7 @@ fn thread(id: u32, name: &str, rip: u64) -> Thread {
     }
 }
 
-fn snapshot() -> Snapshot {
+pub(super) fn snapshot() -> Snapshot {
     let code = Region {
         range: Range::new(0x1000, 0x9000),
         protection: Protection {
@@ -81,7 +81,7 @@ fn snapshot() -> Snapshot {
     }
 }
 
-fn opened(snapshot: Snapshot, record: Option<Record>) -> Opened {
+pub(super) fn opened(snapshot: Snapshot, record: Option<Record>) -> Opened {
     let dump = Dump {
         format: DumpFormat::Core,
         producer: "a test".to_owned(),
@@ -102,7 +102,7 @@ fn opened(snapshot: Snapshot, record: Option<Record>) -> Opened {
     }
 }
 
-fn record() -> Record {
+pub(super) fn record() -> Record {
     Record {
         producer: "firstchance 1".to_owned(),
         reason: "cpu >= 85% for 10s: 97%".to_owned(),
@@ -122,12 +122,56 @@ fn record() -> Record {
     }
 }
 
-fn page(opened: &Opened, sections: &[Section]) -> String {
+/// The text about a dump.
+pub(super) fn report_of(opened: &Opened, sections: &[Section]) -> String {
     let args = Args {
         more: sections.iter().copied().map(More::Section).collect(),
         ..Args::summary("shop.core".into())
     };
     report(opened, &args, false)
+}
+
+/// A dump in which all texts are this one.
+pub(super) fn hostile(evil: &str) -> Opened {
+    let evil = || evil.to_owned();
+    let mut snapshot = snapshot();
+    snapshot
+        .threads
+        .iter_mut()
+        .for_each(|thread| thread.name = evil());
+    let process = &mut snapshot.process;
+    process.name = evil();
+    process.exe = evil();
+    process.command_line = vec![evil()];
+    process.environment = vec![evil()];
+    process.files = vec![("limits".to_owned(), evil().into_bytes())];
+    process.user.name = evil();
+    process.container = Some(evil());
+    process.service = Some(evil());
+    let system = &mut snapshot.system;
+    (system.host, system.distribution) = (evil(), evil());
+    (system.release, system.version, system.cpu_model) = (evil(), evil(), evil());
+    snapshot.modules[0].path = format!("/srv/{}", evil());
+    snapshot.modules[0].version = evil();
+    snapshot.regions[0].name = evil();
+    snapshot.handles[0].name = evil();
+    snapshot.handles[0].kind = evil();
+    snapshot
+        .exception
+        .iter_mut()
+        .for_each(|exception| exception.message = evil());
+    let mut record = record();
+    (record.reason, record.rule, record.kind) = (evil(), evil(), evil());
+    (record.method, record.producer, record.comment) = (evil(), evil(), Some(evil()));
+    record.gaps[0].address = evil();
+    record.warnings = vec![evil()];
+    let mut opened = opened(snapshot, Some(record));
+    opened.dump.comments = vec![formats::Comment {
+        key: evil(),
+        text: evil(),
+    }];
+    opened.path = evil().into();
+    opened
 }
 
 fn open(path: &Path) -> anyhow::Result<Opened> {
@@ -143,7 +187,7 @@ fn shows(text: &str, lines: &[&str]) {
 
 #[test]
 fn the_first_page_says_who_when_why_and_where() {
-    let text = page(&opened(snapshot(), Some(record())), &[]);
+    let text = report_of(&opened(snapshot(), Some(record())), &[]);
     shows(
         &text,
         &[
@@ -180,7 +224,7 @@ fn the_first_page_says_who_when_why_and_where() {
 fn a_section_on_request_is_whole() {
     let opened = opened(snapshot(), Some(record()));
     shows(
-        &page(&opened, &[Section::Environment]),
+        &report_of(&opened, &[Section::Environment]),
         &["Environment: 1", " SECRET=1"],
     );
     let mut overwritten = snapshot();
@@ -188,21 +232,27 @@ fn a_section_on_request_is_whole() {
         .process
         .environment
         .extend(vec![String::new(); 3]);
-    let overwritten = page(&self::opened(overwritten, None), &[Section::Environment]);
+    let overwritten = report_of(&self::opened(overwritten, None), &[Section::Environment]);
     shows(&overwritten, &["Environment: 1 (and 3 empty)", " SECRET=1"]);
     assert_eq!(overwritten.matches("\n ").count(), 1, "{overwritten}");
-    shows(&page(&opened, &[Section::Modules]), &["abcd", "/srv/shop"]);
-    shows(&page(&opened, &[Section::Handles]), &["tcp 0.0.0.0:80"]);
     shows(
-        &page(&opened, &[Section::Record]),
+        &report_of(&opened, &[Section::Modules]),
+        &["abcd", "/srv/shop"],
+    );
+    shows(
+        &report_of(&opened, &[Section::Handles]),
+        &["tcp 0.0.0.0:80"],
+    );
+    shows(
+        &report_of(&opened, &[Section::Record]),
         &["0x7000", "… 2 more", "complete    NO"],
     );
-    let threads = page(&opened, &[Section::Threads]);
+    let threads = report_of(&opened, &[Section::Threads]);
     shows(
         &threads,
         &["49, 50, 51", "Thread 66", "rip 0000000000001010"],
     );
-    let all = page(&opened, &[Section::All]);
+    let all = report_of(&opened, &[Section::All]);
     shows(
         &all,
         &[
@@ -218,23 +268,9 @@ fn a_section_on_request_is_whole() {
 
 #[test]
 fn e1_a_dump_cannot_command_the_terminal() {
-    let evil = "x\x1b]0;owned\x07\r\n\u{9b}31m".to_owned();
-    let mut snapshot = snapshot();
-    snapshot.threads[0].name = evil.clone();
-    snapshot.process.name = evil.clone();
-    snapshot.process.command_line = vec![evil.clone()];
-    snapshot.process.environment = vec![evil.clone()];
-    snapshot.process.files = vec![("limits".to_owned(), evil.clone().into_bytes())];
-    snapshot.system.host = evil.clone();
-    snapshot.modules[0].path = format!("/srv/{evil}");
-    snapshot.regions[0].name = evil.clone();
-    snapshot.handles[0].name = evil.clone();
-    let mut record = record();
-    record.reason = evil.clone();
-    record.warnings = vec![evil];
-    let opened = opened(snapshot, Some(record));
+    let opened = hostile("x\x1b]0;owned\x07\r\n\u{9b}31m");
     for sections in [&[][..], &[Section::All]] {
-        let text = page(&opened, sections);
+        let text = report_of(&opened, sections);
         let control = text.chars().find(|c| c.is_control() && *c != '\n');
         assert_eq!(control, None, "{text:?}");
         assert!(text.contains("owned"));
@@ -256,7 +292,7 @@ fn json_tells_everything_and_can_be_read() {
 
 #[test]
 fn a_dump_of_nothing_is_shown_as_such() {
-    let text = page(&opened(Snapshot::default(), None), &[]);
+    let text = report_of(&opened(Snapshot::default(), None), &[]);
     shows(
         &text,
         &[
@@ -264,7 +300,7 @@ fn a_dump_of_nothing_is_shown_as_such() {
             "Process      not recorded in this file",
         ],
     );
-    page(&opened(Snapshot::default(), None), &[Section::All]);
+    report_of(&opened(Snapshot::default(), None), &[Section::All]);
 }
 
 #[test]
@@ -328,7 +364,7 @@ fn a_core_of_gdb_is_shown_whole_or_broken() {
     child.wait().unwrap();
 
     let core = path(&format!("core.{pid}"));
-    let text = page(&open(&core).unwrap(), &[]);
+    let text = report_of(&open(&core).unwrap(), &[]);
     shows(
         &text,
         &[
@@ -348,7 +384,7 @@ fn a_core_of_gdb_is_shown_whole_or_broken() {
         random ^= random << 17;
         random as usize % below
     };
-    for _ in 0..100 {
+    for number in 0..100 {
         let mut broken = whole.clone();
         for _ in 0..1 + next(20) {
             broken[next(16_384)] = next(256) as u8;
@@ -356,7 +392,10 @@ fn a_core_of_gdb_is_shown_whole_or_broken() {
         broken.truncate(whole.len() - next(whole.len() / 2));
         std::fs::write(&core, broken).unwrap();
         if let Ok(opened) = open(&core) {
-            page(&opened, &[Section::All]);
+            report_of(&opened, &[Section::All]);
+            if number % 5 == 0 {
+                html::dump(&opened, &[Section::All], None);
+            }
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, walked: &Walked, frames:
     let snapshot = &opened.dump.snapshot;
     busiest::write(page, snapshot, opened.record.as_ref());
     waits::write(page, snapshot, walked);
-    heading(page, walked, &groups);
+    page.paragraph("Threads", &[count(walked, &groups)]);
     let limit = |at| if at == 0 { usize::MAX } else { GROUP_FRAMES };
     let limit = |at| frames.unwrap_or(limit(at));
     let shown = || groups.iter().take(1 + GROUPS).enumerate();
@@ -62,7 +62,7 @@ pub(super) fn all(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let groups = groups(&walked.threads);
     let snapshot = &opened.dump.snapshot;
     waits::write(page, snapshot, &walked);
-    heading(page, &walked, &groups);
+    page.paragraph("Threads", &[count(&walked, &groups)]);
     let limit = frames.unwrap_or(usize::MAX);
     let places = Places::of(&walked, groups.iter().map(|group| (group.stack, limit)));
     for group in &groups {
@@ -78,15 +78,15 @@ pub(super) fn all(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     doubts(page, &walked, &places);
 }
 
-fn heading(page: &mut Page, walked: &Walked, groups: &[Group]) {
+/// How many threads there are, and at how many different places.
+pub(super) fn count(walked: &Walked, groups: &[Group]) -> String {
     let threads = walked.threads.len();
-    let text = match (threads, groups.len()) {
+    match (threads, groups.len()) {
         (0, _) => "none is in the dump".to_owned(),
         (1, _) => "1".to_owned(),
         (_, count) if count == threads => format!("{threads}"),
         (_, count) => format!("{threads}, at {count} different places"),
-    };
-    page.paragraph("Threads", &[text]);
+    }
 }
 
 fn show(
@@ -104,7 +104,7 @@ fn show(
 }
 
 /// `Thread 4711 "main" · faulting`, or `32 threads "worker": 4712, 4713 …`.
-fn title(snapshot: &Snapshot, walked: &Walked, group: &Group, names: usize) -> String {
+pub(super) fn title(snapshot: &Snapshot, walked: &Walked, group: &Group, names: usize) -> String {
     let named = |thread: &Thread| quoted(&thread.name);
     if let [thread] = group.threads[..] {
         let facts = facts(snapshot, walked, thread);
@@ -173,7 +173,7 @@ fn doing(letter: char) -> Option<&'static str> {
     })
 }
 
-fn doubts(page: &mut Page, walked: &Walked, places: &Places) {
+pub(super) fn doubts(page: &mut Page, walked: &Walked, places: &Places) {
     let doubts = || walked.doubts.iter().chain(&places.troubles);
     let mut lines: Vec<String> = doubts().take(DOUBTS).cloned().collect();
     let left = doubts().count().saturating_sub(DOUBTS);
@@ -189,7 +189,7 @@ fn doubts(page: &mut Page, walked: &Walked, places: &Places) {
 }
 
 /// Adds the registers, four in a row, under the names that gdb and WinDbg give them.
-fn show_registers(page: &mut Page, registers: &Registers) {
+pub(super) fn show_registers(page: &mut Page, registers: &Registers) {
     let (named, digits) = named(registers);
     let cells: Vec<String> = named
         .iter()

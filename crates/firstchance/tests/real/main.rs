@@ -31,6 +31,7 @@ mod files;
 mod foreign;
 mod harness;
 mod heaps;
+mod html_pages;
 mod hung_pages;
 mod interrupted;
 mod languages;

@@ -1,13 +1,27 @@
 //! What `inspect` says of threads that wait: for whom, and who waits for whom in a circle.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::support::{Child, Core, Firstchance, Program, compile, file_in, folder, wait_until};
 
-const DEADLOCK: Program = Program::c("deadlock.c").with(&["-pthread"]);
+pub(crate) const DEADLOCK: Program = Program::c("deadlock.c").with(&["-pthread"]);
 const MUSL: Program = Program::musl("deadlock.c").with(&["-pthread", "-static"]);
 const RECURSIVE: Program =
     Program::musl("deadlock.c").with(&["-pthread", "-static", "-DRECURSIVE"]);
+
+/// A program that has locked itself up.
+pub(crate) fn locked_up(exe: &Path) -> Child {
+    let child = Child::start(&mut Command::new(exe));
+    assert_eq!(child.line(), "ready");
+    wait_until("all of its threads wait", || {
+        let threads = crate::support::threads_of(child.pid());
+        threads.iter().all(|thread| {
+            let call = std::fs::read_to_string(format!("/proc/{thread}/syscall"));
+            call.is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_futex)))
+        })
+    });
+    child
+}
 
 /// The threads of a program that locks itself up, by their names, and what a dump of it says of them.
 struct Locked {
@@ -18,16 +32,7 @@ struct Locked {
 impl Locked {
     fn of(program: &Program, options: &[&str], name: &str) -> Locked {
         let exe = compile(program);
-        let child = Child::start(&mut Command::new(&exe));
-        assert_eq!(child.line(), "ready");
-        wait_until("all of its threads wait", || {
-            crate::support::threads_of(child.pid())
-                .iter()
-                .all(|thread| {
-                    let call = std::fs::read_to_string(format!("/proc/{thread}/syscall"));
-                    call.is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_futex)))
-                })
-        });
+        let child = locked_up(&exe);
         let folder = folder();
         let path = file_in(&folder, name);
         Firstchance::dump(child.pid(), options, &path).run_well();

@@ -5,13 +5,15 @@ mod threads;
 mod wire;
 
 use super::open::{Opened, Walked};
+use super::page::Page;
 use analysis::compare::{Comparison, Moment, compare, is_same_process};
 use snapshot::Process;
 use std::time::Duration;
 
-/// The dumps of a series in the order in which they were taken, with their stacks.
+/// The dumps of a series in the order in which they were taken, with their stacks, and what changed between them.
 pub(super) struct Series<'a> {
     dumps: Vec<(&'a Opened, Walked<'a>)>,
+    pub(super) compared: Comparison,
 }
 
 impl<'a> Series<'a> {
@@ -19,22 +21,34 @@ impl<'a> Series<'a> {
         let mut dumps: Vec<(&Opened, Walked)> =
             opened.iter().map(|one| (one, one.walk())).collect();
         dumps.sort_by_key(|(opened, _)| opened.dump.snapshot.taken.0);
-        Self { dumps }
+        let moments: Vec<Moment> = dumps.iter().map(moment).collect();
+        let compared = compare(&moments);
+        Self { dumps, compared }
     }
 
-    /// The page that is printed.
+    /// The text that is printed.
     pub(super) fn text(&self, has_colours: bool) -> String {
-        text::page(self, has_colours)
+        text::text(self, has_colours)
+    }
+
+    /// Adds which dumps these are, and what the threads did between them.
+    pub(super) fn changes(&self, page: &mut Page) {
+        text::changes(page, self);
+    }
+
+    /// Adds what of the memory has grown.
+    pub(super) fn memory(&self, page: &mut Page) {
+        text::memory(page, self);
+    }
+
+    /// What the page is about.
+    pub(super) fn title(&self) -> String {
+        text::title(self)
     }
 
     /// One JSON object.
     pub(super) fn json(&self) -> anyhow::Result<String> {
         wire::json(self)
-    }
-
-    fn compared(&self) -> Comparison {
-        let moments: Vec<Moment> = self.dumps.iter().map(moment).collect();
-        compare(&moments)
     }
 
     /// The time between each dump and the next.
@@ -59,7 +73,8 @@ impl<'a> Series<'a> {
         same.all(|same| same)
     }
 
-    fn last(&self) -> &(&'a Opened, Walked<'a>) {
+    /// The dump that was taken last.
+    pub(super) fn last(&self) -> &(&'a Opened, Walked<'a>) {
         // There are at least two.
         &self.dumps[self.dumps.len() - 1]
     }

@@ -2,10 +2,11 @@
 
 use super::Series;
 use super::threads::{came, processor, stood, went};
-use crate::inspect::page::{Column, Page};
+use crate::inspect::page::Page;
 use crate::inspect::{open::Opened, summary, waits};
 use crate::ui::console;
-use analysis::compare::{Comparison, Growth};
+use analysis::compare::Growth;
+use pages::Column;
 use std::time::Duration;
 
 /// Rows of a table, at most.
@@ -15,23 +16,26 @@ const DUMPS: usize = 6;
 /// Characters of a name in a table, at most.
 const NAME: usize = 60;
 
-pub(super) fn page(series: &Series, has_colours: bool) -> String {
+pub(super) fn text(series: &Series, has_colours: bool) -> String {
     let mut page = Page::new(has_colours);
-    let compared = series.compared();
     page.heading(&title(series));
-    page.paragraph("Dumps", &dumps(series));
-    page.paragraph("Note", &note(series));
-    page.paragraph("Processor", &processor(series, &compared));
-    page.paragraph("Stood still", &stood(series, &compared));
-    page.paragraph("New", &came(series, &compared));
-    page.paragraph("Ended", &went(series, &compared));
+    changes(&mut page, series);
     let (last, walked) = series.last();
     waits::write(&mut page, &last.dump.snapshot, walked);
-    memory(&mut page, series, &compared);
+    memory(&mut page, series);
     page.text()
 }
 
-fn title(series: &Series) -> String {
+pub(super) fn changes(page: &mut Page, series: &Series) {
+    page.paragraph("Dumps", &dumps(series));
+    page.paragraph("Note", &note(series));
+    page.paragraph("Processor", &processor(series));
+    page.paragraph("Stood still", &stood(series));
+    page.paragraph("New", &came(series));
+    page.paragraph("Ended", &went(series));
+}
+
+pub(super) fn title(series: &Series) -> String {
     let process = &series.last().0.dump.snapshot.process;
     let (count, name) = (series.dumps.len(), summary::named(process));
     format!("{count} dumps of {name}, pid {}", process.key.pid)
@@ -60,7 +64,8 @@ fn note(series: &Series) -> Vec<String> {
 }
 
 /// What of the memory has grown, or shrunk, by class, and the regions and modules that have grown most.
-fn memory(page: &mut Page, series: &Series, compared: &Comparison) {
+pub(super) fn memory(page: &mut Page, series: &Series) {
+    let compared = &series.compared;
     let classes = compared.classes.iter();
     let classes = classes.map(|growth| row(growth.of.to_string(), growth));
     table(page, series, "Memory", classes.collect());
@@ -99,9 +104,9 @@ fn table(page: &mut Page, series: &Series, heading: &str, rows: Vec<Vec<String>>
     let numbers: Vec<String> = (count.saturating_sub(DUMPS) + 1..=count)
         .map(|n| n.to_string())
         .collect();
-    let mut columns = vec![Column::Left(heading)];
-    columns.extend(numbers.iter().map(|number| Column::Right(number)));
-    columns.push(Column::Right("grown"));
+    let mut columns = vec![Column::text(heading)];
+    columns.extend(numbers.iter().map(|number| Column::number(number)));
+    columns.push(Column::number("grown"));
     page.gap();
     page.table(&columns, rows);
 }

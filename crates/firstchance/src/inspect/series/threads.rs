@@ -5,7 +5,7 @@ use crate::inspect::groups::{Group, groups};
 use crate::inspect::names::{called, quoted};
 use crate::inspect::waits;
 use crate::ui::console;
-use analysis::compare::{Comparison, SeenThread, Stood};
+use analysis::compare::{SeenThread, Stood};
 use analysis::{Frame, Stack};
 use policy::print_count;
 use std::time::Duration;
@@ -22,8 +22,8 @@ const NAME: usize = 60;
 const WORKED: u128 = 1;
 
 /// The threads that have used the processors between the dumps, those first that have used most.
-pub(super) fn processor(series: &Series, compared: &Comparison) -> Vec<String> {
-    let all = compared.threads.iter();
+pub(super) fn processor(series: &Series) -> Vec<String> {
+    let all = series.compared.threads.iter();
     let mut busy: Vec<&SeenThread> = all.filter(|thread| has_worked(series, thread)).collect();
     if busy.is_empty() {
         return vec!["no thread has worked between the dumps".to_owned()];
@@ -38,13 +38,13 @@ pub(super) fn processor(series: &Series, compared: &Comparison) -> Vec<String> {
 }
 
 /// The threads whose stack is the same in all dumps since one, in groups with the same stack.
-pub(super) fn stood(series: &Series, compared: &Comparison) -> Vec<String> {
+pub(super) fn stood(series: &Series) -> Vec<String> {
     let groups = groups(&series.last().1.threads);
     let lines = groups.iter().filter_map(|group| {
         let stands = |seen: &&SeenThread| matches!(seen.stood, Stood::Since(_));
         let seen = group.threads.iter();
         let mut standing: Vec<&SeenThread> = seen
-            .filter_map(|thread| compared.thread(thread.id))
+            .filter_map(|thread| series.compared.thread(thread.id))
             .filter(stands)
             .collect();
         standing.sort_unstable_by_key(|seen| seen.id);
@@ -54,12 +54,10 @@ pub(super) fn stood(series: &Series, compared: &Comparison) -> Vec<String> {
 }
 
 /// The threads that are not in the first dump, by the dump that has them first.
-pub(super) fn came(series: &Series, compared: &Comparison) -> Vec<String> {
+pub(super) fn came(series: &Series) -> Vec<String> {
     let of = |at: usize| {
-        let threads = compared
-            .threads
-            .iter()
-            .filter(|thread| thread.first() == at);
+        let threads = series.compared.threads.iter();
+        let threads = threads.filter(|thread| thread.first() == at);
         let who = names(&threads.collect::<Vec<_>>())?;
         Some(format!("{who} since dump {}", at + 1))
     };
@@ -67,9 +65,10 @@ pub(super) fn came(series: &Series, compared: &Comparison) -> Vec<String> {
 }
 
 /// The threads that are not in the last dump, by the dump that has them last.
-pub(super) fn went(series: &Series, compared: &Comparison) -> Vec<String> {
+pub(super) fn went(series: &Series) -> Vec<String> {
     let of = |at: usize| {
-        let threads = compared.threads.iter().filter(|thread| thread.last() == at);
+        let threads = series.compared.threads.iter();
+        let threads = threads.filter(|thread| thread.last() == at);
         let who = names(&threads.collect::<Vec<_>>())?;
         Some(format!("{who} after dump {}", at + 1))
     };

@@ -49,7 +49,7 @@ struct GrowthWire {
 }
 
 pub(super) fn json(series: &Series) -> anyhow::Result<String> {
-    let compared = series.compared();
+    let compared = &series.compared;
     let dumps = series.dumps.iter().map(|(opened, _)| DumpWire {
         path: opened.path.display().to_string(),
         pid: opened.dump.snapshot.process.key.pid,

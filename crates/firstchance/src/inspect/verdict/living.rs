@@ -69,7 +69,13 @@ fn cpu(opened: &Opened, walked: &Walked, reason: &str, circles: Vec<String>) -> 
         let inside = inside(walked, busy.thread);
         format!(" {}{inside}.", busy.sentence(snapshot))
     });
-    let told = told.unwrap_or_else(|| " No single thread stands out.".to_owned());
+    let (told, look_at) = match told {
+        Some(told) => (told, "the stack of that thread"),
+        None => (
+            " No single thread stands out.".to_owned(),
+            "the stacks of the threads that run",
+        ),
+    };
     Verdict {
         kind: Kind::Cpu,
         text: format!("The process used much CPU time ({reason}).{told}"),
@@ -77,8 +83,9 @@ fn cpu(opened: &Opened, walked: &Walked, reason: &str, circles: Vec<String>) -> 
             .into_iter()
             .map(|circle| format!("Beside that, a deadlock: {circle}"))
             .collect(),
-        next: "the stack of that thread, in several dumps one after the other (-n 3): what stays the same is the loop"
-            .to_owned(),
+        next: format!(
+            "{look_at}, in several dumps one after the other (-n 3): what stays the same is the loop"
+        ),
     }
 }
 
