@@ -17,7 +17,7 @@ pub struct Examined<'a> {
     pub languages: Languages,
     /// What the threads wait for.
     pub waits: Vec<Wait>,
-    /// The names of the variables that are waited on, by their addresses.
+    /// The names of the variables that are waited on, and the classes of the objects, by their addresses.
     pub variables: BTreeMap<u64, String>,
     /// Why the process died, if the dump has an exception.
     pub cause: Option<Cause>,
@@ -36,8 +36,9 @@ pub fn examine<'a>(
     let languages = languages(&stacks, &mut threads);
     let wait = |(thread, stack): &(&Thread, Stack)| waits::wait(snapshot, thread, stack, memory);
     let mut waits: Vec<Wait> = threads.iter().filter_map(wait).collect();
-    languages.add_waits(snapshot, &mut waits);
-    let variables = stacks.names(waits.iter().filter_map(Wait::address));
+    languages.add_waits(snapshot, &threads, &mut waits);
+    let mut variables = stacks.names(waits.iter().filter_map(Wait::address));
+    variables.extend(languages.objects());
     let cause = cause_of(snapshot, &stacks, &threads);
     Examined {
         threads,

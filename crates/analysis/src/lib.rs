@@ -33,7 +33,7 @@ pub use demangle::demangle;
 pub use examine::{Examined, examine, examine_rest};
 pub use exception::{exception_detail, exception_name, name_exception, status_name};
 pub use image::{Candidates, DebugFile, Files, NoFiles, OpenImages, Source, Symbol};
-pub use languages::{Gil, LanguageFrame, Python, PythonThread};
+pub use languages::{Blocked, Gil, Java, JavaThread, LanguageFrame, Object, Python, PythonThread};
 pub use lines::{Line, Lookup, Place, Trouble, breakpad_id, is_table_of};
 pub use memory::{Class, ClassSize, memory_summary};
 pub use runtime::{Runtime, runtime, runtime_of};

@@ -7,7 +7,7 @@ use snapshot::{Exception, OperatingSystem};
 const FRAMES: usize = 5;
 
 /// The crash signature of a thread with these frames: the signal (Linux) or the exception code (Windows), and the innermost
-/// meaningful frames, each as module and offset: `SIGSEGV app+0x1136 libc.so.6+0x27249`.
+/// meaningful frames, each as module and offset: `SIGSEGV app+0x1136 libc.so.6+0x27249`. Methods of Java have their names.
 ///
 /// A program that ends itself is still in the functions for that, and they are the same for all of its crashes: they are left out.
 pub fn signature(exception: &Exception, os: OperatingSystem, frames: &[Frame]) -> String {
@@ -19,12 +19,29 @@ pub fn signature(exception: &Exception, os: OperatingSystem, frames: &[Frame]) -
         }
         OperatingSystem::Windows => format!("{:08X}", exception.code),
     };
-    let place = |frame: &Frame| match &frame.module {
-        Some(module) => format!(" {module}+{:#x}", frame.offset),
-        None => " ?".to_owned(),
+    let frames = meaningful(exception.code, frames).iter();
+    let places = frames.flat_map(places).take(FRAMES);
+    code + &places.collect::<String>()
+}
+
+/// The places of a frame. Code that was made at run time is nowhere else the next time; the names of its methods stay, but for the
+/// address in those of classes that were made at run time (`Shop$$Lambda/0x0000700001000a00.run`).
+fn places(frame: &Frame) -> Vec<String> {
+    let without_address = |name: &str| match name.split_once("/0x") {
+        Some((class, rest)) => {
+            let method = rest.rsplit_once('.').map_or("", |(_, method)| method);
+            format!(" {class}.{method}")
+        }
+        None => format!(" {name}"),
     };
-    let frames = meaningful(exception.code, frames).iter().take(FRAMES);
-    code + &frames.map(place).collect::<String>()
+    match (&frame.module, &frame.language[..]) {
+        (Some(module), _) => vec![format!(" {module}+{:#x}", frame.offset)],
+        (None, []) => vec![" ?".to_owned()],
+        (None, methods) => methods
+            .iter()
+            .map(|method| without_address(&method.function))
+            .collect(),
+    }
 }
 
 /// The frames from the one on that did what the exception is about.

@@ -2,17 +2,20 @@
 //! it keeps that.
 //!
 //! Each runtime is one folder: [`go`] by the tables that every Go program carries, [`python`] by the map that CPython publishes
-//! (3.13 and later) or by a table for each version. They read through [`Memory`](snapshot::Memory) alone, so that whoever passes one
-//! that keeps account knows which pages they need. What they read may be damaged or made to do harm: lists, texts and tables have
-//! limits, and a place that is read twice ends a walk.
+//! (3.13 and later) or by a table for each version, [`java`] by the tables that HotSpot has of itself. They read through
+//! [`Memory`](snapshot::Memory) alone, so that whoever passes one that keeps account knows which pages they need. What they read may be
+//! damaged or made to do harm: lists, texts and tables have limits, and a place that is read twice ends a walk.
 
 pub(crate) mod go;
+pub(crate) mod java;
 #[cfg(test)]
 mod made_up;
+mod native;
 pub(crate) mod python;
 
 use crate::runtime::Runtime;
 
+pub use java::{Blocked, Java, JavaThread, Object};
 pub use python::{Gil, Python, PythonThread};
 
 /// The longest name of a function or file that is read, in bytes.

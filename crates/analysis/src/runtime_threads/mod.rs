@@ -1,8 +1,10 @@
-//! Threads as the runtimes of languages know them: goroutines, the functions that interpreters run, and who waits for their locks.
+//! Threads as the runtimes of languages know them: goroutines, the functions that interpreters run, threads of Java, and who waits for
+//! their locks.
 
 mod goroutines;
+mod monitors;
 
-use crate::languages::{Gil, LanguageFrame, Python};
+use crate::languages::{Gil, Java, JavaThread, LanguageFrame, Python};
 use crate::stack::{Frame, Stack, Stacks};
 use crate::waits::{Lock, LockKind, Wait, wait_for_gil};
 use snapshot::{Snapshot, Thread};
@@ -30,6 +32,7 @@ pub fn languages(stacks: &Stacks, threads: &mut [(&Thread, Stack)]) -> Languages
     Languages {
         go: go.map(|(module, memory)| goroutines::read(module, stacks, threads, &memory)),
         python,
+        java: stacks.java(),
     }
 }
 
@@ -40,11 +43,40 @@ pub struct Languages {
     pub go: Option<Go>,
     /// The threads of Python's interpreter.
     pub python: Option<Python>,
+    /// The threads of Java.
+    pub java: Option<Java>,
 }
 
 impl Languages {
-    /// Adds the waits for the lock of an interpreter, in place of what was known of them.
-    pub fn add_waits(&self, snapshot: &Snapshot, waits: &mut Vec<Wait>) {
+    /// What Java knows of a thread.
+    pub fn java_thread(&self, id: u32) -> Option<&JavaThread> {
+        let java = self.java.iter();
+        let mut threads = java.flat_map(|java| &java.threads);
+        threads.find(|thread| thread.thread == Some(id))
+    }
+
+    /// The classes of the objects that threads wait for, by their addresses.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (u64, String)> {
+        let threads = self.java.iter().flat_map(|java| &java.threads);
+        let objects = threads.filter_map(|thread| thread.blocked.as_ref());
+        objects.map(|blocked| (blocked.object().address, blocked.object().class.clone()))
+    }
+
+    /// Adds the waits that only the runtimes know of, in place of what was known of these threads, whose stacks are `threads`.
+    pub fn add_waits(
+        &self,
+        snapshot: &Snapshot,
+        threads: &[(&Thread, Stack)],
+        waits: &mut Vec<Wait>,
+    ) {
+        self.add_waits_for_gils(snapshot, waits);
+        if let Some(java) = &self.java {
+            replace(waits, monitors::waits(java, threads));
+        }
+    }
+
+    /// Those for the lock of an interpreter.
+    fn add_waits_for_gils(&self, snapshot: &Snapshot, waits: &mut Vec<Wait>) {
         let gils: Vec<Gil> = self
             .python
             .iter()
@@ -65,17 +97,21 @@ impl Languages {
             .threads
             .iter()
             .filter_map(|t| wait_for_gil(snapshot, t, lock));
-        let found: HashMap<u32, Wait> = found.map(|wait| (wait.thread, wait)).collect();
-        waits.retain(|wait| !found.contains_key(&wait.thread));
-        waits.extend(found.into_values());
-        waits.sort_by_key(|wait| wait.thread);
+        replace(waits, found.map(|wait| (wait.thread, wait)).collect());
     }
 
     /// What could not be had, in sentences.
     pub fn notes(&self) -> impl Iterator<Item = &String> {
         let go = self.go.iter().flat_map(|go| &go.notes);
         go.chain(self.python.iter().flat_map(|python| &python.notes))
+            .chain(self.java.iter().flat_map(|java| &java.notes))
     }
+}
+
+fn replace(waits: &mut Vec<Wait>, found: HashMap<u32, Wait>) {
+    waits.retain(|wait| !found.contains_key(&wait.thread));
+    waits.extend(found.into_values());
+    waits.sort_by_key(|wait| wait.thread);
 }
 
 /// Puts the functions of a thread into the frames of the interpreter's loop, each part into the one that runs it. Where their numbers

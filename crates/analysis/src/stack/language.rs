@@ -1,11 +1,11 @@
-//! Stacks of languages with a runtime of their own: the tables of Go programs, and where Python's interpreter is.
+//! Stacks of languages with a runtime of their own: the tables of Go programs, where Python's interpreter is, and Java's virtual machine.
 
-use super::{FRAME_LIMIT, Loaded, Stack, Stacks, walk};
-use crate::image::Backed;
+use super::{FRAME_LIMIT, Java, Loaded, Stack, Stacks, walk};
+use crate::image::{Backed, Symbol};
 use crate::languages::python::{Found, named_version};
-use crate::languages::{Python, go, python};
+use crate::languages::{self, LanguageFrame, Python, go, java, python};
 use crate::runtime::{Runtime, runtime_of};
-use crate::unwind::Cpu;
+use crate::unwind::{Cpu, Step};
 use snapshot::{Module, Range, Region};
 use std::rc::Rc;
 
@@ -98,5 +98,71 @@ impl Stacks<'_> {
             notes: vec![note],
             ..Default::default()
         }))
+    }
+
+    /// The step out of a frame in code that a virtual machine of Java has made.
+    pub(super) fn step_of_java(&self, cpu: &Cpu, lookup: u64, is_exact: bool) -> Option<Step> {
+        let (vm, memory) = self.java_machine(lookup)?;
+        let place = vm.place(lookup, &memory)?;
+        java::step(vm, &memory, &place, cpu, is_exact, &|address| {
+            self.is_code(address)
+        })
+    }
+
+    /// What such a frame is, and the methods that it runs.
+    pub(super) fn java_frame(
+        &self,
+        cpu: &Cpu,
+        lookup: u64,
+    ) -> Option<(Symbol, Vec<LanguageFrame>)> {
+        let (vm, memory) = self.java_machine(lookup)?;
+        let place = vm.place(lookup, &memory)?;
+        let methods = place.methods(vm.view(&memory), cpu, lookup == cpu.ip);
+        let symbol = methods.last().map(|method| Symbol {
+            name: method.function.clone(),
+            offset: 0,
+        });
+        Some((symbol.unwrap_or_else(|| place.symbol(cpu.ip)), methods))
+    }
+
+    /// The threads of Java; `None` if there is no virtual machine in the process.
+    pub(crate) fn java(&self) -> Option<languages::Java> {
+        let Some(java) = self.java.get_or_init(|| self.find_java()) else {
+            return self.java_library().map(|_| java::unreadable());
+        };
+        let library = self.modules.get(java.library)?;
+        let memory = self.image(library).backed(self.memory);
+        Some(java::read(&java.vm, self.snapshot, &memory))
+    }
+
+    /// Whether a virtual machine of Java has its code there.
+    pub(super) fn is_java_code(&self, address: u64) -> bool {
+        let java = self.java_machine(address);
+        java.is_some_and(|(vm, _)| vm.has_code_at(address))
+    }
+
+    /// The virtual machine that may have made the code at an address, and the memory by which to read it.
+    fn java_machine(&self, address: u64) -> Option<(&java::Vm, Backed<'_>)> {
+        if self.module_at(address).is_some() {
+            return None;
+        }
+        let java = self.java.get_or_init(|| self.find_java()).as_ref()?;
+        let library = self.modules.get(java.library)?;
+        Some((&java.vm, self.image(library).backed(self.memory)))
+    }
+
+    fn find_java(&self) -> Option<Java> {
+        let library = self.java_library()?;
+        let image = self.image(&self.modules[library]);
+        let vm = java::Vm::read(&|name| image.address_of(name), &image.backed(self.memory))?;
+        Some(Java { vm, library })
+    }
+
+    /// The number of the module that is HotSpot's library. Other virtual machines have one of that name, too.
+    fn java_library(&self) -> Option<usize> {
+        let is_named = |loaded: &Loaded| java::LIBRARIES.contains(&loaded.module.name());
+        let has_tables = |loaded: &Loaded| self.image(loaded).address_of(java::TABLES).is_some();
+        let mut modules = self.modules.iter();
+        modules.position(|loaded| is_named(loaded) && has_tables(loaded))
     }
 }

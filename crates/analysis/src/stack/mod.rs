@@ -8,7 +8,7 @@ mod walk;
 mod with_files;
 
 use crate::image::{Files, Image, OpenImages, Source, Symbol};
-use crate::languages::go;
+use crate::languages::{go, java};
 use crate::lines::Lookup;
 use crate::unwind::Cpu;
 use snapshot::auxv::AT_SYSINFO_EHDR;
@@ -29,6 +29,13 @@ pub struct Stacks<'a> {
     files: &'a dyn Files,
     opened: Option<&'a OpenImages>,
     modules: Vec<Loaded>,
+    java: OnceCell<Option<Java>>,
+}
+
+/// A virtual machine of Java, and the number of the module that is its library.
+struct Java {
+    vm: java::Vm,
+    library: usize,
 }
 
 /// A module, and its image once it is opened.
@@ -55,6 +62,7 @@ impl<'a> Stacks<'a> {
             files,
             opened: None,
             modules: modules.into_iter().map(load).collect(),
+            java: OnceCell::new(),
         }
     }
 
@@ -152,16 +160,22 @@ impl<'a> Stacks<'a> {
         let (image, module) = self.image_and_module_at(lookup).unzip();
         let base = module.map_or(0, |module| module.range.start);
         let go = self.go_place(lookup);
+        let java = self.java_frame(cpu, lookup);
         let symbol = image.and_then(|image| image.symbol(lookup, cpu.ip));
         Frame {
             ip: cpu.ip,
             sp: cpu.sp(),
             module: module.map(|module| module.name().to_owned()),
             offset: cpu.ip.wrapping_sub(base),
-            symbol: symbol.or_else(|| Some(go.as_ref()?.symbol(cpu.ip))),
+            symbol: symbol
+                .or_else(|| Some(go.as_ref()?.symbol(cpu.ip)))
+                .or_else(|| Some(java.as_ref()?.0.clone())),
             how,
             is_signal_frame: false,
-            language: go.map_or_else(Vec::new, |place| place.frames()),
+            language: go
+                .map(|place| place.frames())
+                .or_else(|| java.map(|(_, methods)| methods))
+                .unwrap_or_default(),
         }
     }
 
@@ -207,7 +221,7 @@ impl<'a> Stacks<'a> {
         let in_module = || self.module_at(address).is_some();
         match self.snapshot.region_at(address) {
             Some(region) => region.protection.execute || (!region.protection.write && in_module()),
-            None => in_module(),
+            None => in_module() || self.is_java_code(address),
         }
     }
 

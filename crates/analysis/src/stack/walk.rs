@@ -148,6 +148,9 @@ fn step(stacks: &Stacks, position: &Position) -> Result<(Step, How), End> {
     if let Some(found) = by_go(stacks, position).and_then(|s| plausible(stacks, s, position)) {
         return Ok((found, How::Cfi));
     }
+    if let Some(found) = by_java(stacks, position) {
+        return Ok((found, How::Cfi));
+    }
     if let Some(found) = by_tables(stacks, position).and_then(|s| plausible(stacks, s, position)) {
         return Ok((found, How::Cfi));
     }
@@ -252,6 +255,19 @@ fn by_go(stacks: &Stacks, position: &Position) -> Option<Step> {
     go::step(&place, &position.cpu, &|address, size| {
         stacks.word(address, size)
     })
+}
+
+/// By what the virtual machine of Java keeps of the code that it has made. What enters a continuation has the stack pointer of the code
+/// that returns to it.
+fn by_java(stacks: &Stacks, position: &Position) -> Option<Step> {
+    let step = stacks.step_of_java(&position.cpu, position.lookup(), position.is_exact)?;
+    let leads_on = match &step {
+        Step::Caller { cpu, .. } => {
+            cpu.sp() >= position.cpu.sp() && stacks.is_code(cpu.ip.wrapping_sub(1))
+        }
+        Step::Root => true,
+    };
+    leads_on.then_some(step)
 }
 
 /// `step` if it leads to code, else `None`. A return address of 0 is the thread's end.

@@ -156,7 +156,8 @@ impl<'m> Machine<'m> {
     }
 }
 
-fn decoded(bytes: &[u8], is_wide: bool) -> String {
+/// The text of Latin-1 or UTF-16.
+pub(crate) fn decoded(bytes: &[u8], is_wide: bool) -> String {
     if !is_wide {
         return bytes.iter().map(|byte| char::from(*byte)).collect();
     }

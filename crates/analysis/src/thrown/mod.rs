@@ -2,7 +2,7 @@
 
 mod cxx;
 pub(crate) mod go;
-mod java;
+pub(crate) mod java;
 pub(crate) mod python;
 pub(crate) mod rust;
 mod uncaught;
@@ -76,7 +76,7 @@ pub fn thrown(
 
 impl Thrown {
     /// Something without base classes, whose message varies.
-    fn of(name: &str, message: String) -> Self {
+    pub(crate) fn of(name: &str, message: String) -> Self {
         Thrown {
             name: name.to_owned(),
             bases: Vec::new(),

@@ -33,7 +33,11 @@ impl Wait {
     pub fn address(&self) -> Option<u64> {
         match self.on {
             On::Lock(lock) => Some(lock.address),
-            On::Condition(address) | On::Semaphore(address) | On::Futex(address) => Some(address),
+            On::Condition(address)
+            | On::Semaphore(address)
+            | On::Futex(address)
+            | On::Notification(address)
+            | On::Object(address) => Some(address),
             _ => None,
         }
     }
@@ -62,6 +66,10 @@ pub enum On {
     Condition(u64),
     /// A semaphore at this address.
     Semaphore(u64),
+    /// To be notified of an object at this address (`Object.wait` of Java).
+    Notification(u64),
+    /// An object at this address, whose use is not known.
+    Object(u64),
     /// A word at this address that is used in a way which is not known.
     Futex(u64),
     /// An open file, a pipe or a socket.
@@ -106,6 +114,10 @@ pub enum LockKind {
     CriticalSection,
     /// The lock of Python's interpreter: who has it may run Python.
     Gil,
+    /// That of an object of Java (`synchronized`).
+    Monitor,
+    /// A lock of Java that one thread has (`java.util.concurrent.locks`).
+    Synchronizer,
 }
 
 impl fmt::Display for LockKind {
@@ -116,6 +128,8 @@ impl fmt::Display for LockKind {
             Self::ToWrite => "write lock",
             Self::CriticalSection => "critical section",
             Self::Gil => "GIL",
+            Self::Monitor => "monitor",
+            Self::Synchronizer => "lock",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Stacks of a process that stands, as lines for the log.
 
 use crate::collect::LocalFiles;
-use analysis::{Stack, Stacks};
+use analysis::{Frame, LanguageFrame, Runtime, Stack, Stacks};
 use platform::{CaptureOptions, Target};
 use snapshot::{Memory, Snapshot, Thread};
 
@@ -36,7 +36,26 @@ pub(super) fn lines(target: &mut dyn Target, thread: Option<u32>) -> Vec<String>
 pub(super) fn frames(snapshot: &Snapshot, memory: &dyn Memory, files: &LocalFiles) -> Vec<String> {
     let stacks = walked(snapshot, memory, files, snapshot.threads.iter());
     let frames = stacks.iter().flat_map(|(_, stack)| &stack.frames);
-    frames.take(FIRST_FRAMES).map(ToString::to_string).collect()
+    let frames = frames.skip_while(|frame| makes_exception(frame));
+    frames.flat_map(told).take(FIRST_FRAMES).collect()
+}
+
+/// Whether a frame is of the making of an exception of Java, of which each has many, and not of the code that threw it.
+fn makes_exception(frame: &Frame) -> bool {
+    let name = frame.symbol.as_ref().map_or("", |symbol| &symbol.name[..]);
+    name.ends_with("illInStackTrace") || name.ends_with(".<init>")
+}
+
+/// A frame: what it is to the runtime of its language, innermost first, or else its address with names.
+fn told(frame: &Frame) -> Vec<String> {
+    let place = |function: &LanguageFrame| match (&function.file, function.line) {
+        (Some(file), Some(line)) => format!("{}  ({file}:{line})", function.function),
+        _ => function.function.clone(),
+    };
+    match &frame.language[..] {
+        [.., last] if last.language == Runtime::Jvm => frame.language.iter().map(place).collect(),
+        _ => vec![frame.to_string()],
+    }
 }
 
 fn walked<'s>(
@@ -57,6 +76,10 @@ fn chosen(snapshot: &Snapshot, wanted: Option<u32>) -> impl Iterator<Item = &Thr
 fn shown(thread: &Thread, stack: &Stack) -> Vec<String> {
     let title = format!("Thread {} \"{}\"", thread.id, thread.name);
     let frames = stack.frames.iter().take(FRAMES).enumerate();
-    let frames = frames.map(|(at, frame)| format!("{at:>4}  {frame}"));
+    let frames = frames.flat_map(|(at, frame)| {
+        told(frame)
+            .into_iter()
+            .map(move |text| format!("{at:>4}  {text}"))
+    });
     std::iter::once(title).chain(frames).collect()
 }

@@ -1,5 +1,6 @@
 //! The threads that have used the processors most.
 
+use super::open::Walked;
 use super::page::Page;
 use super::waits::named;
 use crate::ui::console;
@@ -27,15 +28,23 @@ pub(super) struct Busy {
 
 impl Busy {
     /// `thread 7 "hot" has used 9.8 s in the 10 s before the dump (98%)`.
-    pub(super) fn sentence(&self, snapshot: &Snapshot) -> String {
-        format!("{} {}", named(snapshot, self.thread), self.text)
+    pub(super) fn sentence(&self, snapshot: &Snapshot, walked: &Walked) -> String {
+        format!("{} {}", named(snapshot, walked, self.thread), self.text)
     }
 }
 
 /// Adds who has used the processors just before the dump, as far as its record tells, and since the process began.
-pub(super) fn write(page: &mut Page, snapshot: &Snapshot, record: Option<&Record>) {
+pub(super) fn write(
+    page: &mut Page,
+    snapshot: &Snapshot,
+    walked: &Walked,
+    record: Option<&Record>,
+) {
     let busy = busiest(snapshot, record);
-    let lines: Vec<String> = busy.iter().map(|busy| busy.sentence(snapshot)).collect();
+    let lines: Vec<String> = busy
+        .iter()
+        .map(|busy| busy.sentence(snapshot, walked))
+        .collect();
     page.paragraph("Processor", &lines);
 }
 

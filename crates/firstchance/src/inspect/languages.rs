@@ -75,17 +75,21 @@ fn show_run(page: &mut Page, run: &[LanguageFrame]) {
 pub(super) fn exceptions(walked: &Walked, thread: &Thread) -> Vec<String> {
     let python = walked.languages.python.iter();
     let mut threads = python.flat_map(|python| &python.threads);
-    let Some(found) = threads.find(|found| found.thread == Some(thread.id)) else {
-        return Vec::new();
-    };
-    let raises = found.raises.iter().map(|thrown| told("raises", thrown));
-    let handles = found.handles.iter().map(|thrown| told("handles", thrown));
-    raises.chain(handles).collect()
+    let python = threads.find(|found| found.thread == Some(thread.id));
+    let java = walked.languages.java_thread(thread.id);
+    let raised = python.and_then(|python| python.raises.as_ref());
+    let raised = raised.or_else(|| java?.raises.as_ref());
+    let raises = raised.map(|thrown| told("raises", thrown));
+    let handles = python.and_then(|python| python.handles.as_ref());
+    let handles = handles.map(|thrown| told("handles", thrown));
+    raises.into_iter().chain(handles).collect()
 }
 
 /// `raises ValueError "no such customer"`.
 fn told(what: &str, thrown: &Thrown) -> String {
-    let name = thrown.name.strip_prefix("PYTHON.").unwrap_or(&thrown.name);
+    let mut languages = ["PYTHON.", "JAVA."].iter();
+    let name = languages.find_map(|language| thrown.name.strip_prefix(language));
+    let name = name.unwrap_or(&thrown.name);
     match &thrown.message[..] {
         "" => format!("{what} {name}"),
         message => format!("{what} {name} \"{}\"", console::cut(message, LONGEST_NAME)),

@@ -20,6 +20,8 @@ const AT_ONCE: usize = 4;
 #[derive(Default)]
 pub(super) struct Places {
     places: HashMap<u64, Place>,
+    /// Those that the runtimes of languages tell, by instruction and stack pointer: one address of an interpreter runs all functions.
+    told: HashMap<(u64, u64), Place>,
     /// Sentences about debug information that could not be read.
     pub(super) troubles: Vec<String>,
 }
@@ -35,14 +37,14 @@ impl Places {
         for (stack, limit) in stacks {
             for (number, frame) in stack.frames.iter().enumerate().take(limit) {
                 match place(frame) {
-                    Some(place) => drop(told.insert(stack.lookup(number), place)),
+                    Some(place) => drop(told.insert((frame.ip, frame.sp), place)),
                     None => drop(addresses.insert(stack.lookup(number))),
                 }
             }
         }
         let addresses: Vec<u64> = addresses.into_iter().collect();
         let mut places = Self::run(walked.stacks.lookups(&addresses), LONGEST);
-        places.places.extend(told);
+        places.told = told;
         places
     }
 
@@ -84,7 +86,9 @@ impl Places {
 
     /// The place of a frame, if it is known.
     pub(super) fn at(&self, stack: &Stack, number: usize) -> Option<&Place> {
-        self.places.get(&stack.lookup(number))
+        let frame = stack.frames.get(number)?;
+        let told = self.told.get(&(frame.ip, frame.sp));
+        told.or_else(|| self.places.get(&stack.lookup(number)))
     }
 }
 
@@ -160,7 +164,7 @@ pub(super) fn source(line: &Line) -> String {
 /// are no place of its own code.
 pub(super) fn place(frame: &Frame) -> Option<Place> {
     let (own, inlined) = frame.language.split_last()?;
-    (own.language == Runtime::Go).then(|| Place {
+    matches!(own.language, Runtime::Go | Runtime::Jvm).then(|| Place {
         inlined: inlined.iter().map(line_of).collect(),
         own: line_of(own),
         start: None,

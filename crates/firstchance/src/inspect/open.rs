@@ -60,6 +60,13 @@ impl Walked<'_> {
         self.waits.iter().find(|wait| wait.thread == thread.id)
     }
 
+    /// The name of a thread: that in its language, which is longer than the system's, or else that of the system.
+    pub(super) fn name_of<'n>(&'n self, thread: &'n Thread) -> &'n str {
+        let java = self.languages.java_thread(thread.id);
+        let name = java.and_then(|java| java.name.as_deref());
+        name.unwrap_or(&thread.name)
+    }
+
     /// What stands beside the name of a frame if it may be wrong, because its module may be of another build.
     pub(super) fn doubt_of(&self, frame: &Frame) -> &'static str {
         let base = frame.ip.wrapping_sub(frame.offset);

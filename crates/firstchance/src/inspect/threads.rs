@@ -31,7 +31,7 @@ const DOUBTS: usize = 4;
 pub(super) fn summary(page: &mut Page, opened: &Opened, walked: &Walked, frames: Option<usize>) {
     let groups = groups(&walked.threads);
     let snapshot = &opened.dump.snapshot;
-    busiest::write(page, snapshot, opened.record.as_ref());
+    busiest::write(page, snapshot, walked, opened.record.as_ref());
     waits::write(page, snapshot, walked);
     page.paragraph("Threads", &[count(walked, &groups)]);
     let limit = |at| if at == 0 { usize::MAX } else { GROUP_FRAMES };
@@ -105,7 +105,7 @@ fn show(
 
 /// `Thread 4711 "main" · faulting`, or `32 threads "worker": 4712, 4713 …`.
 pub(super) fn title(snapshot: &Snapshot, walked: &Walked, group: &Group, names: usize) -> String {
-    let named = |thread: &Thread| quoted(&thread.name);
+    let named = |thread: &Thread| quoted(walked.name_of(thread));
     if let [thread] = group.threads[..] {
         let facts = facts(snapshot, walked, thread);
         let facts = facts.iter().map(|fact| format!(" · {fact}"));
@@ -145,6 +145,8 @@ fn facts(snapshot: &Snapshot, walked: &Walked, thread: &Thread) -> Vec<String> {
     if thread.signal != 0 && fault.is_none() {
         facts.push(format!("on {}", snapshot::signal_name(thread.signal)));
     }
+    let java = walked.languages.java_thread(thread.id);
+    facts.extend(java.and_then(|java| java.state).map(str::to_owned));
     facts.extend(languages::exceptions(walked, thread));
     let time = thread.user_time + thread.kernel_time;
     if time >= Duration::from_millis(50) {

@@ -31,7 +31,7 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot, walked: &Walked) {
         .filter(|wait| wait.owner().is_some() && !is_in_one(wait));
     let mut lines: Vec<String> = others
         .map(|wait| {
-            let who = named(snapshot, wait.thread);
+            let who = named(snapshot, walked, wait.thread);
             format!("{who} {}", sentence(snapshot, walked, wait))
         })
         .collect();
@@ -57,13 +57,15 @@ pub(super) fn sentence(snapshot: &Snapshot, walked: &Walked, wait: &Wait) -> Str
             let owner = match lock.owner {
                 None => String::new(),
                 Some(owner) if owner == wait.thread => ", which it has itself".to_owned(),
-                Some(owner) => format!(", which {} has", named(snapshot, owner)),
+                Some(owner) => format!(", which {} has", named(snapshot, walked, owner)),
             };
             format!("for the {} {}{owner}", lock.kind, place(lock.address))
         }
-        On::End { thread } => format!("for the end of {}", named(snapshot, thread)),
+        On::End { thread } => format!("for the end of {}", named(snapshot, walked, thread)),
         On::Condition(address) => format!("for the condition {}", place(address)),
         On::Semaphore(address) => format!("for the semaphore {}", place(address)),
+        On::Notification(address) => format!("to be notified of {}", place(address)),
+        On::Object(address) => format!("for {}", place(address)),
         On::Futex(address) => format!("for a change of {}", place(address)),
         On::Descriptor { number, what } => {
             format!("to {what} {}", descriptor(&snapshot.handles, number))
@@ -84,15 +86,15 @@ pub(super) fn circle(snapshot: &Snapshot, walked: &Walked, cycle: &Cycle) -> Str
             On::Lock(lock) => walked.place(lock.address),
             _ => "its end".to_owned(),
         };
-        text += &format!("{} → {what} → ", named(snapshot, wait.thread));
+        text += &format!("{} → {what} → ", named(snapshot, walked, wait.thread));
     }
     let first = cycle.first().map_or(0, |wait| wait.thread);
-    text + &named(snapshot, first)
+    text + &named(snapshot, walked, first)
 }
 
-pub(super) fn named(snapshot: &Snapshot, id: u32) -> String {
+pub(super) fn named(snapshot: &Snapshot, walked: &Walked, id: u32) -> String {
     let thread = snapshot.threads.iter().find(|thread| thread.id == id);
-    called(id, thread.map_or("", |thread| &thread.name))
+    called(id, thread.map_or("", |thread| walked.name_of(thread)))
 }
 
 /// The descriptor, and what it is of.

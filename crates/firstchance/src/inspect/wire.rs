@@ -146,6 +146,9 @@ struct FaultWire<'a> {
 struct ThreadWire<'a> {
     id: u32,
     name: &'a str,
+    /// Its name and state in Java.
+    java_name: Option<&'a str>,
+    java_state: Option<&'static str>,
     state: String,
     was_stopped: bool,
     signal: i32,
@@ -371,17 +374,20 @@ fn fault<'a>(opened: &Opened, exception: &'a Exception) -> FaultWire<'a> {
 
 fn thread<'a>(
     opened: &Opened,
-    walked: &Walked,
+    walked: &'a Walked,
     thread: &'a Thread,
     stack: &'a Stack,
     frames: Vec<FrameWire<'a>>,
 ) -> ThreadWire<'a> {
     let snapshot = &opened.dump.snapshot;
     let last = analysis::cause::last_error(snapshot, thread, &*opened.dump.memory);
+    let java = walked.languages.java_thread(thread.id);
     let registers = thread.registers.iter().flat_map(|r| threads::named(r).0);
     ThreadWire {
         id: thread.id,
         name: &thread.name,
+        java_name: java.and_then(|java| java.name.as_deref()),
+        java_state: java.and_then(|java| java.state),
         state: thread.letter.to_string().trim().to_owned(),
         was_stopped: !matches!(thread.state, ThreadState::Unstopped(_)),
         signal: thread.signal,

@@ -34,6 +34,7 @@ mod heaps;
 mod html_pages;
 mod hung_pages;
 mod interrupted;
+mod java;
 mod languages;
 mod like_full;
 mod limited_folders;

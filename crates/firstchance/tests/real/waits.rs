@@ -13,13 +13,7 @@ const RECURSIVE: Program =
 pub(crate) fn locked_up(exe: &Path) -> Child {
     let child = Child::start(&mut Command::new(exe));
     assert_eq!(child.line(), "ready");
-    wait_until("all of its threads wait", || {
-        let threads = crate::support::threads_of(child.pid());
-        threads.iter().all(|thread| {
-            let call = std::fs::read_to_string(format!("/proc/{thread}/syscall"));
-            call.is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_futex)))
-        })
-    });
+    until_all_wait(&child);
     child
 }
 
@@ -71,6 +65,17 @@ impl Locked {
             "{who}: {sentence}"
         );
     }
+}
+
+/// Waits until each of a program's threads waits for another one.
+pub(crate) fn until_all_wait(child: &Child) {
+    wait_until("all of its threads wait", || {
+        let threads = crate::support::threads_of(child.pid());
+        threads.iter().all(|thread| {
+            let call = std::fs::read_to_string(format!("/proc/{thread}/syscall"));
+            call.is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_futex)))
+        })
+    });
 }
 
 /// A mini dump has what is needed as well.

@@ -6,6 +6,7 @@ mod layout;
 mod lines;
 
 use super::LanguageFrame;
+use super::native::NativeThreads;
 use crate::thrown::{Thrown, python as thrown};
 use frames::Frames;
 use layout::{Exceptions, GilPlace, Layout};
@@ -24,9 +25,6 @@ const MOST_FRAMES: usize = 1 << 20;
 
 /// Where the head of a GIL ends, in bytes: its locks and condition variables are in it (`pycore_gil.h`).
 const GIL_BYTES: u64 = 216;
-
-/// How far a thread's pthread_t may be before its thread pointer. On x86 they are the same; on ARM the thread pointer is at its end.
-const LARGEST_PTHREAD: u64 = 0x1000;
 
 /// What the interpreters of a process run.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +87,7 @@ pub(crate) fn read(
     let layout = layout::of(found, memory)?;
     let reader = Reader {
         layout: &layout,
-        snapshot,
+        natives: NativeThreads::of(snapshot),
         memory,
     };
     let mut python = Python {
@@ -149,7 +147,7 @@ pub(crate) fn named_version(file: &str) -> Option<(u8, u8)> {
 
 struct Reader<'a> {
     layout: &'a Layout,
-    snapshot: &'a Snapshot,
+    natives: NativeThreads,
     memory: &'a dyn Memory,
 }
 
@@ -221,30 +219,11 @@ impl Reader<'_> {
         )
     }
 
-    /// The thread of the system: by its pthread_t, which is its thread pointer, or by its number. The number is that of its own
-    /// container, and the pointer is not.
+    /// The thread of the system.
     fn native(&self, state: u64) -> Option<u32> {
-        use snapshot::Registers;
         let pthread = self.word(state, self.layout.pthread)?;
-        let is_it = |thread: &&snapshot::Thread| {
-            let pointer = match &thread.registers {
-                Some(Registers::X86_64(r)) => r.fs_base,
-                Some(Registers::Aarch64(r)) => r.tls,
-                _ => return false,
-            };
-            pointer != 0
-                && pointer
-                    .checked_sub(pthread)
-                    .is_some_and(|at| at < LARGEST_PTHREAD)
-        };
-        let by_pointer = || self.snapshot.threads.iter().filter(is_it);
         let number = self.layout.native.and_then(|at| self.word(state, at));
-        let has_number = |thread: &&snapshot::Thread| Some(u64::from(thread.id)) == number;
-        let found = by_pointer()
-            .find(has_number)
-            .or_else(|| by_pointer().next());
-        let found = found.or_else(|| self.snapshot.threads.iter().find(has_number));
-        found.map(|thread| thread.id)
+        self.natives.find(Some(pthread), number)
     }
 
     fn gil(&self, runtime: u64, interpreter: u64) -> Option<Gil> {

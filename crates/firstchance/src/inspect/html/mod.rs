@@ -147,7 +147,7 @@ fn one(opened: &Opened, walked: &Walked, section: Section, frames: Option<usize>
 
 fn all_threads(opened: &Opened, walked: &Walked, frames: Option<usize>) -> Markup {
     let content = html! {
-        (busy(opened))
+        (busy(opened, walked))
         (waits::shown(opened, walked))
         (threads::shown(opened, walked, frames))
     };
@@ -183,11 +183,11 @@ fn written(write: impl FnOnce(&mut Page)) -> Page {
 }
 
 /// Who has used the processors.
-fn busy(opened: &Opened) -> Markup {
+fn busy(opened: &Opened, walked: &Walked) -> Markup {
     let snapshot = &opened.dump.snapshot;
     let busy = busiest::busiest(snapshot, opened.record.as_ref());
     let row = |busy: &busiest::Busy| {
-        let who = super::waits::named(snapshot, busy.thread);
+        let who = super::waits::named(snapshot, walked, busy.thread);
         let link = format!("#{}", threads::id(busy.thread));
         let who = html! { a href=(link) { (Text(&who)) } };
         vec![who, html! { (Text(&busy.text)) }, bar(busy.percent as f64)]

@@ -94,20 +94,20 @@ fn thread_group(
     html! {
         details.stack open[is_open] {
             summary { (Text(&title)) }
-            (names(&group.threads))
+            (names(walked, &group.threads))
             (stack(walked, group.stack, places, room))
         }
     }
 }
 
 /// The threads of a group, as places to which links lead; a browser opens what is around such a place.
-fn names(threads: &[&Thread]) -> Markup {
+fn names(walked: &Walked, threads: &[&Thread]) -> Markup {
     let left = threads.len().saturating_sub(MOST_NAMES);
     let is_told = threads.len() > NAMES;
     html! {
         p.faint {
             @for thread in threads.iter().take(MOST_NAMES) {
-                span id=(id(thread.id)) { @if is_told { (thread.id) (Text(&quoted(&thread.name))) " " } }
+                span id=(id(thread.id)) { @if is_told { (thread.id) (Text(&quoted(walked.name_of(thread)))) " " } }
             }
             @if left > 0 { "… and " (left) " more" }
         }

@@ -22,7 +22,7 @@ pub(super) fn shown(opened: &Opened, walked: &Walked) -> Markup {
         return html! {};
     }
     let ids = |cycle: &Vec<&Wait>| cycle.iter().map(|wait| wait.thread).collect();
-    let names = names(snapshot);
+    let names = names(snapshot, walked);
     let drawn = Graph {
         edges,
         rings: cycles(&walked.waits).iter().map(ids).collect(),
@@ -35,10 +35,10 @@ pub(super) fn shown(opened: &Opened, walked: &Walked) -> Markup {
     }
 }
 
-fn names(snapshot: &Snapshot) -> HashMap<u32, &str> {
+fn names<'n>(snapshot: &'n Snapshot, walked: &'n Walked) -> HashMap<u32, &'n str> {
     let threads = snapshot.threads.iter();
     threads
-        .map(|thread| (thread.id, &thread.name[..]))
+        .map(|thread| (thread.id, walked.name_of(thread)))
         .collect()
 }
 

@@ -34,7 +34,7 @@ pub(super) fn verdict(opened: &Opened, walked: &Walked, cause: &Cause) -> Verdic
         true => "Taken at the first chance, before any handler of the program",
         false => "The process died",
     };
-    let who = named(&opened.dump.snapshot, cause.thread);
+    let who = named(&opened.dump.snapshot, walked, cause.thread);
     Verdict {
         kind: if is_first {
             Kind::Exception

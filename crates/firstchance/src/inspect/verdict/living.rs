@@ -67,7 +67,7 @@ fn cpu(opened: &Opened, walked: &Walked, reason: &str, circles: Vec<String>) -> 
     let hot = busiest::busiest(snapshot, opened.record.as_ref());
     let told = hot.first().map(|busy| {
         let inside = inside(walked, busy.thread);
-        format!(" {}{inside}.", busy.sentence(snapshot))
+        format!(" {}{inside}.", busy.sentence(snapshot, walked))
     });
     let (told, look_at) = match told {
         Some(told) => (told, "the stack of that thread"),
@@ -190,7 +190,7 @@ fn remarks(opened: &Opened, walked: &Walked) -> Vec<String> {
     let hot = hot.into_iter().take(1).filter(|busy| busy.percent >= MUCH);
     let hot = hot.map(|busy| {
         let inside = inside(walked, busy.thread);
-        format!("{}{inside}.", busy.sentence(snapshot))
+        format!("{}{inside}.", busy.sentence(snapshot, walked))
     });
     let mut waiting: BTreeMap<u32, usize> = BTreeMap::new();
     for owner in walked.waits.iter().filter_map(Wait::owner) {
@@ -203,7 +203,7 @@ fn remarks(opened: &Opened, walked: &Walked) -> Vec<String> {
             format!(
                 "{} wait for {}.",
                 print_count(count as u64, "thread"),
-                named(snapshot, owner)
+                named(snapshot, walked, owner)
             )
         });
     hot.chain(worst).collect()

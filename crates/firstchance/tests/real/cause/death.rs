@@ -133,7 +133,7 @@ pub(super) fn watch(child: &Child, action: &[&str], dump: &Path) -> Running {
 }
 
 /// The kernel's own core. Other tests install a handler of crashes, and wait meanwhile.
-pub(super) fn cored(exe: &Path, words: &[&str], folder: &Path) -> PathBuf {
+pub(crate) fn cored(exe: &Path, words: &[&str], folder: &Path) -> PathBuf {
     let _setting = Sysctl::hold("kernel/core_pattern");
     let pattern = folder.join("core.%p");
     std::fs::write(
