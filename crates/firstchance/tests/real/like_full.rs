@@ -5,10 +5,8 @@ use std::process::Command;
 
 use crate::cause::death::watched;
 use crate::support::{Child, Firstchance, Program, compile, file_in, files_in, folder};
-use crate::waits::until_all_wait;
+use crate::waits::{DEADLOCK, MUSL, locked_up};
 
-const DEADLOCK: Program = Program::c("deadlock.c").with(&["-pthread"]);
-const MUSL: Program = Program::musl("deadlock.c").with(&["-pthread", "-static"]);
 const GOROUTINES: Program = Program::go("goroutines.go");
 const STRIPPED: Program = Program::go("goroutines.go").with(&["build", "-ldflags=-s"]);
 const JAVA: Program = Program::java("JavaStacks.java");
@@ -160,10 +158,8 @@ fn a_mini_dump_says_of_a_dead_process_what_a_full_one_does() {
 /// The bytes that were read are there, and nothing of the memory around them: a triage dump has no heap.
 #[test]
 fn a_triage_dump_says_of_threads_that_wait_what_a_full_one_does() {
-    for (what, mut command) in living().into_iter().take(2) {
-        let child = Child::start(&mut command);
-        child.line();
-        until_all_wait(&child);
+    for (what, program) in [("glibc", &DEADLOCK), ("musl", &MUSL)] {
+        let child = locked_up(&compile(program));
         let folder = folder();
         let threads = |kind: &str| {
             let path = file_in(&folder, kind);

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use crate::support::{Child, Core, Firstchance, Program, compile, file_in, folder, wait_until};
 
 pub(crate) const DEADLOCK: Program = Program::c("deadlock.c").with(&["-pthread"]);
-const MUSL: Program = Program::musl("deadlock.c").with(&["-pthread", "-static"]);
+pub(crate) const MUSL: Program = Program::musl("deadlock.c").with(&["-pthread", "-static"]);
 const RECURSIVE: Program =
     Program::musl("deadlock.c").with(&["-pthread", "-static", "-DRECURSIVE"]);
 
@@ -13,7 +13,13 @@ const RECURSIVE: Program =
 pub(crate) fn locked_up(exe: &Path) -> Child {
     let child = Child::start(&mut Command::new(exe));
     assert_eq!(child.line(), "ready");
-    until_all_wait(&child);
+    wait_until("all of its threads wait", || {
+        let threads = crate::support::threads_of(child.pid());
+        threads.iter().all(|thread| {
+            let call = std::fs::read_to_string(format!("/proc/{thread}/syscall"));
+            call.is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_futex)))
+        })
+    });
     child
 }
 
@@ -65,17 +71,6 @@ impl Locked {
             "{who}: {sentence}"
         );
     }
-}
-
-/// Waits until each of a program's threads waits for another one.
-pub(crate) fn until_all_wait(child: &Child) {
-    wait_until("all of its threads wait", || {
-        let threads = crate::support::threads_of(child.pid());
-        threads.iter().all(|thread| {
-            let call = std::fs::read_to_string(format!("/proc/{thread}/syscall"));
-            call.is_ok_and(|call| call.starts_with(&format!("{} ", libc::SYS_futex)))
-        })
-    });
 }
 
 /// A mini dump has what is needed as well.

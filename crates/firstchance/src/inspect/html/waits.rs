@@ -7,7 +7,6 @@ use crate::inspect::waits;
 use analysis::waits::{On, Wait, cycles};
 use maud::{Markup, html};
 use pages::{Edge, Graph, Node, graph};
-use snapshot::Snapshot;
 use std::collections::HashMap;
 
 /// The graph, and the sentences that say the same; nothing if no thread waits for another one.
@@ -22,7 +21,7 @@ pub(super) fn shown(opened: &Opened, walked: &Walked) -> Markup {
         return html! {};
     }
     let ids = |cycle: &Vec<&Wait>| cycle.iter().map(|wait| wait.thread).collect();
-    let names = names(snapshot, walked);
+    let names = names(walked);
     let drawn = Graph {
         edges,
         rings: cycles(&walked.waits).iter().map(ids).collect(),
@@ -35,10 +34,10 @@ pub(super) fn shown(opened: &Opened, walked: &Walked) -> Markup {
     }
 }
 
-fn names<'n>(snapshot: &'n Snapshot, walked: &'n Walked) -> HashMap<u32, &'n str> {
-    let threads = snapshot.threads.iter();
+fn names<'a>(walked: &'a Walked) -> HashMap<u32, &'a str> {
+    let threads = walked.threads.iter();
     threads
-        .map(|thread| (thread.id, walked.name_of(thread)))
+        .map(|(thread, _)| (thread.id, walked.name_of(thread)))
         .collect()
 }
 
