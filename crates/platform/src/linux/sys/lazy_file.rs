@@ -10,7 +10,7 @@
 //! The kernel does not raise the signal when it reads such memory for us: write(2) of a piece that was not looked at
 //! fails with EFAULT. Use [`LazyFile::read_at`] to copy the file elsewhere.
 
-use super::content_maker::ContentMaker;
+use super::{content_maker::ContentMaker, faults::Faults};
 use crate::MakeContent;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use snapshot::FileContent;
@@ -18,11 +18,8 @@ use std::{
     fs::File,
     io, ops,
     os::unix::fs::FileExt,
-    ptr::{null_mut, without_provenance_mut},
-    sync::{
-        Once, OnceLock,
-        atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
-    },
+    ptr::null_mut,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
 };
 
 /// How many files can be open at once.
@@ -43,8 +40,7 @@ const BITS: usize = usize::BITS as usize;
 static STARTS: [AtomicUsize; SLOTS] = [const { AtomicUsize::new(0) }; SLOTS];
 static ENDS: [AtomicUsize; SLOTS] = [const { AtomicUsize::new(0) }; SLOTS];
 static FILES: [AtomicPtr<Pieces>; SLOTS] = [const { AtomicPtr::new(null_mut()) }; SLOTS];
-/// What handled SIGSEGV before us.
-static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
+static FAULTS: Faults = Faults::new(libc::SIGSEGV, read_at_address);
 
 /// A file that is read when it is looked at. It stays open until this is dropped.
 pub(crate) struct LazyFile {
@@ -64,8 +60,7 @@ impl LazyFile {
     }
 
     fn of(origin: Origin, len: usize) -> io::Result<Self> {
-        static INSTALL: Once = Once::new();
-        INSTALL.call_once(install);
+        FAULTS.catch(on_fault);
         let pieces = Box::new(Pieces::new(origin, len)?);
         let free = |slot: &usize| {
             let taken = FILES[*slot].compare_exchange(
@@ -288,49 +283,9 @@ fn fill(file: &File, at: u64, mut buf: &mut [u8]) {
     buf.fill(0);
 }
 
-fn install() {
-    // SAFETY: zeros are valid for the fields of both actions that are not set, and both live during the call. The
-    // handler does what a signal handler may (see there).
-    unsafe {
-        let mut before: libc::sigaction = std::mem::zeroed();
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction =
-            on_fault as extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) as usize;
-        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-        if libc::sigaction(libc::SIGSEGV, std::ptr::null(), &raw mut before) == 0 {
-            let _ = BEFORE.set(before);
-        }
-        libc::sigaction(libc::SIGSEGV, &raw const action, null_mut());
-    }
-}
-
-/// Handles SIGSEGV. It reads atomics and makes system calls, nothing else, which a signal handler may do.
-extern "C" fn on_fault(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes the information of this signal, which has an address.
-    let address = unsafe { (*info).si_addr() } as usize;
-    // SAFETY: the place where this thread's error number is, which the interrupted code may be about to read.
-    let errno = unsafe { *libc::__errno_location() };
-    let is_read = read_at_address(address);
-    // SAFETY: as above.
-    unsafe { *libc::__errno_location() = errno };
-    if is_read {
-        return;
-    }
-    let Some(before) = BEFORE.get() else { return };
-    match before.sa_sigaction {
-        libc::SIG_DFL | libc::SIG_IGN => {
-            // SAFETY: the action that there was before, which the kernel gave us. The access is tried again, and ends
-            // us.
-            unsafe { libc::sigaction(signal, before, null_mut()) };
-        }
-        handler => {
-            // SAFETY: a handler that was installed for this signal. Rust's own takes all three arguments, and one
-            // that takes only the first ignores the others.
-            let handler: extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void) =
-                unsafe { std::mem::transmute(without_provenance_mut::<()>(handler)) };
-            handler(signal, info, context);
-        }
-    }
+extern "C" fn on_fault(_: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: what the kernel has passed.
+    unsafe { FAULTS.handle(info, context) };
 }
 
 /// Reads the piece of the file that is shown at an address. Returns whether there is one.

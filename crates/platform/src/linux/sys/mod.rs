@@ -8,6 +8,7 @@ pub(crate) mod child_signals;
 pub(crate) mod clock;
 mod content_maker;
 pub(crate) mod descriptor_limit;
+mod faults;
 pub(crate) mod handler;
 pub(crate) mod haste;
 pub(crate) mod kcmp;
