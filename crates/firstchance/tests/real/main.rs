@@ -13,6 +13,7 @@ mod catching;
 mod cause;
 mod clones;
 mod clones_at_events;
+mod clones_of_objects;
 mod compared;
 mod compressed;
 mod core_notes;

@@ -88,7 +88,7 @@ impl LinuxTarget {
         });
         let _ = failpoint("registers");
         let list = narrow::as_its_own(&facts, list);
-        let made = plan.and_then(|plan| self.make_clone(plan, &mut threads));
+        let made = plan.and_then(|plan| self.make_clone(plan, &before, &mut threads));
         expect_clone(&made, self.proc.key, options)?;
         let reason = match made {
             Ok(made) => {

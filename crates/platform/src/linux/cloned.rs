@@ -10,7 +10,9 @@ use super::{
     kept_pages::{KeptPages, WithKept},
     kept_place::{MOST_IN_MEMORY, Place},
     memory::LiveMemory,
-    object_holders, pages, pauses,
+    object_holders,
+    object_views::ObjectViews,
+    pages, pauses,
     proc::{ProcDir, statm, status},
     stopped_threads::StoppedThreads,
     target::LinuxTarget,
@@ -34,8 +36,9 @@ const LONGEST_FOR_SMALL: Duration = Duration::from_millis(100);
 /// What is known before the stop of a process that is to be cloned.
 pub(super) struct Plan {
     prepared: Prepared,
-    /// What a clone does not have; ascending.
-    lacking: Vec<Region>,
+    lacking: Lacking,
+    /// The objects that are put aside.
+    views: ObjectViews,
     /// Where that is put aside, and how long it will take.
     place: Place,
     pause: Duration,
@@ -48,9 +51,11 @@ pub(super) struct Made {
     held: HeldClone,
     /// Its folder, if it has ended already.
     ended: Option<ProcDir>,
-    /// What it does not have, as it was before the stop, and the content of that.
+    /// What it does not have, and the content of that.
     lacking: Vec<Region>,
     kept: KeptPages,
+    /// It takes a while to unmap them.
+    views: ObjectViews,
     /// How large the target was (`statm`).
     size: Vec<u8>,
 }
@@ -91,10 +96,13 @@ impl LinuxTarget {
         if self.is_traced {
             prepared.take_along(&self.proc);
         }
-        let lacking = lacking(&self.proc, before, &regions);
-        let aside = Layout::of(&self.proc, &lacking).bytes;
+        let lacking = Lacking::of(&self.proc, before, &regions);
+        let aside = Layout::of(&self.proc, &lacking.regions).bytes;
         let place = Place::of(aside, before.system.memory_available)?;
-        let pause = place.pause(aside);
+        let views = ObjectViews::of(&self.proc, &lacking.regions);
+        let mapped = lacking.regions.iter().filter(|region| views.show(region));
+        let mapped = Layout::of(&self.proc, &mapped.cloned().collect::<Vec<_>>()).bytes;
+        let pause = place.pause(aside, mapped);
         if !options.large && aside > MOST_IN_MEMORY {
             return Err("the dump is a small one".into());
         }
@@ -102,6 +110,7 @@ impl LinuxTarget {
         Ok(Plan {
             prepared,
             lacking,
+            views,
             place,
             pause,
             huge: HugePages::of(&self.proc, &regions),
@@ -229,11 +238,17 @@ impl LinuxTarget {
     pub(super) fn make_clone(
         &self,
         plan: Plan,
+        before: &Before,
         threads: &mut StoppedThreads,
     ) -> std::result::Result<Made, Reason> {
         let memory = LiveMemory::new(self.proc.living_tid(), self.proc.open_living("mem").ok());
         let memory = Arc::new(memory);
-        let kept = KeptPages::put_aside(&self.proc, &plan.lacking, &memory, plan.place)?;
+        let lacking = plan.lacking.by_now(&self.proc, before)?;
+        let shown = Arc::new(plan.views.over(&lacking, memory.clone()));
+        let kept = KeptPages::put_aside(&self.proc, &lacking, shown.clone(), plan.place)?;
+        if shown.is_lost() {
+            return Err("the place where what a clone lacks was put aside has failed".into());
+        }
         let size = self.proc.read("statm").unwrap_or_default();
         let (prepared, proc) = (&plan.prepared, &self.proc);
         let (held, ended) = match threads {
@@ -254,7 +269,8 @@ impl LinuxTarget {
             ended,
             size,
             kept,
-            lacking: plan.lacking,
+            lacking,
+            views: plan.views,
         })
     }
 
@@ -276,6 +292,7 @@ impl LinuxTarget {
             None => held.settle()?,
         });
         made.kept.settle();
+        drop(made.views);
         let mut warnings = seen.warnings;
         let mut snapshot =
             of_clone.snapshot(seen.facts, before, seen.threads, seen.taken, &mut warnings)?;
@@ -306,7 +323,7 @@ impl LinuxTarget {
 impl Plan {
     /// Does what need not be done while the process stands. `is_held` says whether a thread of it does already.
     pub(super) fn set_up(&mut self, options: &CaptureOptions, is_held: bool) {
-        self.place.set_up(options, is_held);
+        self.place.set_up(&self.views, options, is_held);
     }
 }
 
@@ -332,24 +349,56 @@ fn expect_gain(facts: &Facts, aside: u64, pause: Duration) -> std::result::Resul
     }
 }
 
-/// Returns what a clone of a process does not have, or has in common with it: what was kept from forks, huge pages of
-/// hugetlbfs (a write of the target may take them from the child), and shared objects that it writes to and nobody else has
-/// mapped.
-fn lacking(proc: &ProcDir, before: &Before, regions: &[Region]) -> Vec<Region> {
-    let shows_object = |region: &&Region| {
-        region.shared && region.inode != 0 && !region.remote && !region.untouchable
-    };
-    let written = |region: &&Region| shows_object(region) && region.protection.write;
-    let objects: Vec<Region> = regions.iter().filter(written).cloned().collect();
-    let common = object_holders::others_have(proc.key.pid as i32, &objects);
-    let own = objects.iter().map(Region::file_key);
-    let own: HashSet<FileKey> = own.filter(|key| !common.contains(key)).collect();
-    let is_lacking = |region: &&Region| {
-        before.is_not_copied(region)
-            || region.hugetlb && !region.shared
-            || shows_object(region) && own.contains(&region.file_key())
-    };
-    regions.iter().filter(is_lacking).cloned().collect()
+/// What a clone of a process does not have, or has in common with it: what was kept from forks, huge pages of hugetlbfs (a
+/// write of the target may take them from the child), and shared objects that it writes to and nobody else has mapped.
+struct Lacking {
+    /// Ascending.
+    regions: Vec<Region>,
+    /// Those objects.
+    objects: HashSet<FileKey>,
+}
+
+impl Lacking {
+    fn of(proc: &ProcDir, before: &Before, regions: &[Region]) -> Self {
+        let written = |region: &&Region| shows_object(region) && region.protection.write;
+        let written: Vec<Region> = regions.iter().filter(written).cloned().collect();
+        let common = object_holders::others_have(proc.key.pid as i32, &written);
+        let own = written.iter().map(Region::file_key);
+        let objects: HashSet<FileKey> = own.filter(|key| !common.contains(key)).collect();
+        let is_lacking = |region: &&Region| {
+            before.is_not_copied(region)
+                || region.hugetlb && !region.shared
+                || shows_object(region) && objects.contains(&region.file_key())
+        };
+        Self {
+            regions: regions.iter().filter(is_lacking).cloned().collect(),
+            objects,
+        }
+    }
+
+    /// The regions as they are when the process stands: it may have moved what it shows of its objects since, as ZGC does.
+    ///
+    /// # Errors
+    /// If the memory map cannot be read.
+    fn by_now(self, proc: &ProcDir, before: &Before) -> std::result::Result<Vec<Region>, Reason> {
+        if self.objects.is_empty() {
+            return Ok(self.regions);
+        }
+        let failed = |error| format!("its memory map could not be read: {error}");
+        let text = proc.read_living("maps").map_err(failed)?;
+        let (mut now, _) = snapshot::maps::parse(&text);
+        before.mark(&mut now);
+        let is_of_one =
+            |region: &Region| shows_object(region) && self.objects.contains(&region.file_key());
+        now.retain(is_of_one);
+        now.extend(self.regions.into_iter().filter(|region| !is_of_one(region)));
+        now.sort_unstable_by_key(|region| region.range.start);
+        Ok(now)
+    }
+}
+
+fn shows_object(region: &Region) -> bool {
+    region.shared && region.inode != 0 && !region.remote && !region.untouchable
 }
 
 /// Returns a warning of memory that is read while others may write to it: what was not `kept` of shared objects.

@@ -4,7 +4,6 @@ use super::{
     clone::Reason,
     kept_layout::Kept,
     kept_place::{AsideFile, CHUNK},
-    memory::LiveMemory,
     sys::{
         priority,
         room::{Mapped, Piece},
@@ -45,7 +44,7 @@ pub(super) fn into_file(
     file: AsideFile,
     bytes: u64,
     sources: Vec<Kept>,
-    memory: Arc<LiveMemory>,
+    memory: Arc<dyn Memory>,
     within: Duration,
 ) -> Result<Copied, Reason> {
     let end = Instant::now() + within;
@@ -136,7 +135,7 @@ struct Job {
 
 struct Copier {
     sources: Vec<Kept>,
-    memory: Arc<LiveMemory>,
+    memory: Arc<dyn Memory>,
     file: Arc<File>,
     jobs: Mutex<Box<dyn Iterator<Item = Job> + Send>>,
     /// Nobody waits any more.

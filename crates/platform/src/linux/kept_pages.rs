@@ -8,7 +8,6 @@ use super::{
     kept_copy::{self, Copied},
     kept_layout::{Kept, Layout},
     kept_place::Place,
-    memory::LiveMemory,
     proc::ProcDir,
     sys::room::Mapped,
 };
@@ -36,20 +35,20 @@ impl KeptPages {
     pub(super) fn put_aside(
         proc: &ProcDir,
         regions: &[Region],
-        memory: &Arc<LiveMemory>,
+        memory: Arc<dyn Memory>,
         place: Place,
     ) -> Result<Self, Reason> {
         let mut layout = Layout::of(proc, regions);
         let within = place.patience(layout.bytes);
         let Some(file) = place.file_for(layout.bytes)? else {
-            return Ok(Self::in_memory(layout, &**memory));
+            return Ok(Self::in_memory(layout, &*memory));
         };
         let sources = std::mem::take(&mut layout.sources);
         let Copied {
             file,
             mapped,
             unread,
-        } = kept_copy::into_file(file, layout.bytes, sources, memory.clone(), within)?;
+        } = kept_copy::into_file(file, layout.bytes, sources, memory, within)?;
         Ok(Self {
             views: layout.without(&unread).views,
             store: Store::File(file),

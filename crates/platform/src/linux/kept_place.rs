@@ -2,7 +2,8 @@
 //! target runs, so that it need not wait for the file system.
 
 use super::{
-    clone::Reason, memory_left, pauses, space, sys::room::Room, unnamed_file::unnamed_file,
+    clone::Reason, memory_left, object_views::ObjectViews, pauses, space, sys::room::Room,
+    unnamed_file::unnamed_file,
 };
 use crate::CaptureOptions;
 use rustix::fs::{FallocateFlags, fallocate};
@@ -68,22 +69,24 @@ impl Place {
         Ok(place)
     }
 
-    /// How long a target stands while so many bytes are put aside.
-    pub(super) fn pause(&self, bytes: u64) -> Duration {
+    /// How long a target stands while so many bytes are put aside, of which so many are in objects that we have mapped.
+    pub(super) fn pause(&self, bytes: u64, mapped: u64) -> Duration {
         let fast = bytes.min(self.in_memory);
-        pauses::to_keep(fast) + pauses::to_write(bytes - fast)
+        let mapped = mapped.min(fast);
+        let in_memory = pauses::to_keep(fast - mapped) + pauses::to_keep_mapped(mapped);
+        in_memory + pauses::to_write(bytes - fast)
     }
 
     /// How long it may take to put so many bytes aside: several times as long as is expected.
     pub(super) fn patience(&self, bytes: u64) -> Duration {
-        let patience = TIMES * self.pause(bytes) + BESIDES;
+        let patience = TIMES * self.pause(bytes, 0) + BESIDES;
         let left = |end: Instant| end.saturating_duration_since(Instant::now());
         patience.min(self.deadline.map_or(Duration::MAX, left))
     }
 
-    /// Has the file ready in memory. What it cannot be set up for is written later. `is_held` says whether a thread of the target
-    /// stands already.
-    pub(super) fn set_up(&mut self, options: &CaptureOptions, is_held: bool) {
+    /// Has the file ready in memory, and what is copied from `views`. What they cannot be set up for takes longer then.
+    /// `is_held` says whether a thread of the target stands already.
+    pub(super) fn set_up(&mut self, views: &ObjectViews, options: &CaptureOptions, is_held: bool) {
         self.deadline = options.deadline;
         let within = if is_held { WITHIN_AT_EVENT } else { WITHIN };
         let end = Instant::now() + within;
@@ -92,6 +95,7 @@ impl Place {
             let most = self.in_memory.min(file.reserved);
             let goes_on = || Instant::now() < end && !options.cancel.is_asked();
             file.room = file.mapped(most / CHUNK as u64, goes_on).ok();
+            views.set_up(goes_on);
         }
     }
 

@@ -64,6 +64,7 @@ mod monitor_folder;
 mod namespace_init;
 mod narrow;
 mod object_holders;
+mod object_views;
 mod one_program;
 pub(crate) mod only_windows;
 mod open_mapped;

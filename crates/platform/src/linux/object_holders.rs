@@ -24,11 +24,11 @@ pub(super) struct Holders(HashMap<FileKey, (i32, Range)>);
 impl Holders {
     /// Looks through the processes of the machine for the objects of these regions.
     pub(super) fn of(regions: &[Region]) -> Self {
-        Self::but(0, regions)
+        Self::but(&[], regions)
     }
 
-    /// The same, without the process of this pid.
-    fn but(one: i32, regions: &[Region]) -> Self {
+    /// The same, without the processes of these pids.
+    fn but(some: &[i32], regions: &[Region]) -> Self {
         let mut wanted: HashMap<FileKey, Vec<u8>> = regions
             .iter()
             .filter(|region| region.shared)
@@ -36,7 +36,7 @@ impl Holders {
             .collect();
         let mut holders = HashMap::new();
         let pids = all_pids().unwrap_or_default();
-        let pids = pids.into_iter().filter(|pid| *pid != one);
+        let pids = pids.into_iter().filter(|pid| !some.contains(pid));
         for pid in pids.take(MOST_PROCESSES) {
             if wanted.is_empty() {
                 break;
@@ -65,9 +65,9 @@ impl Holders {
     }
 }
 
-/// Returns which of the objects of these regions of a process others have mapped too.
+/// Returns which of the objects of these regions of a process others have mapped too. We may have them, for another dump of it.
 pub(super) fn others_have(pid: i32, regions: &[Region]) -> HashSet<FileKey> {
-    let holders = Holders::but(pid, regions);
+    let holders = Holders::but(&[pid, std::process::id() as i32], regions);
     holders.0.into_keys().collect()
 }
 

@@ -16,6 +16,8 @@ const SMALL: Duration = Duration::from_millis(5);
 const LEAST: Duration = Duration::from_millis(1);
 /// What it takes to copy a GiB into a file whose pages are in memory, at most as it was seen (200 to 330 ms).
 const KEEP_GIB: Duration = Duration::from_millis(350);
+/// The same from an object in memory that we have mapped (60 to 110 ms).
+const KEEP_MAPPED_GIB: Duration = Duration::from_millis(120);
 /// What a disk writes in a second, in bytes.
 const DISK: u64 = 1 << 30;
 
@@ -37,6 +39,11 @@ pub(super) fn of_small(threads: usize) -> Duration {
 /// How long it takes to copy so many bytes into a file that is in memory.
 pub(super) fn to_keep(bytes: u64) -> Duration {
     KEEP_GIB.mul_f64(gib(bytes))
+}
+
+/// How long it takes to copy so many bytes into it from objects that we have mapped.
+pub(super) fn to_keep_mapped(bytes: u64) -> Duration {
+    KEEP_MAPPED_GIB.mul_f64(gib(bytes))
 }
 
 /// How long it takes to write so many bytes.

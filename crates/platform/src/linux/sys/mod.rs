@@ -3,6 +3,7 @@
 pub(crate) mod allocator;
 pub(crate) mod bpf;
 mod btf;
+pub(crate) mod careful_copy;
 pub(crate) mod channel;
 pub(crate) mod child_signals;
 pub(crate) mod clock;
@@ -20,6 +21,7 @@ pub(crate) mod lazy_file;
 mod lent_terminal;
 pub(crate) mod memory;
 pub(crate) mod netlink;
+pub(crate) mod object_view;
 pub(crate) mod page_cache;
 pub(crate) mod perf;
 pub(crate) mod pidfd_info;

@@ -1,8 +1,8 @@
 //! A file of our own that is mapped, so that the kernel copies the memory of a process straight into its pages
 //! (process_vm_readv(2)): half the work of reading it and writing it.
 //!
-//! Nobody else has the file, and nobody but the kernel writes to the mapping: where a page of it cannot be had, a copy fails,
-//! and no signal comes.
+//! Nobody else has the file, and nobody writes to the mapping but the kernel and [`careful_copy`](super::careful_copy): where a
+//! page of it cannot be had, a copy fails, and SIGBUS does not end us.
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 use std::{fs::File, io, ptr::null_mut, sync::Arc};
