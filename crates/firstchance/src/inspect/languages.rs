@@ -56,12 +56,7 @@ pub(super) fn show(page: &mut Page, frame: &Frame, limit: usize) {
 fn show_run(page: &mut Page, run: &[LanguageFrame]) {
     let shown = if run.len() > SAME { 1 } else { run.len() };
     for frame in &run[..shown] {
-        let function = console::cut(&frame.function, LONGEST_NAME);
-        let source = lines::source(&lines::line_of(frame));
-        page.line(&format!(
-            "           {}: {function}{source}",
-            frame.language
-        ));
+        page.line(&format!("           {}: {}", frame.language, told(frame)));
     }
     if run.len() > shown {
         page.line(&format!(
@@ -69,6 +64,12 @@ fn show_run(page: &mut Page, run: &[LanguageFrame]) {
             run.len() - shown
         ));
     }
+}
+
+/// `Shop.checkout  (shop.py:12)`.
+pub(super) fn told(frame: &LanguageFrame) -> String {
+    let function = console::cut(&frame.function, LONGEST_NAME);
+    function + &lines::source(&lines::line_of(frame))
 }
 
 /// The exceptions of a language that a thread raises or handles, in words.
@@ -79,14 +80,14 @@ pub(super) fn exceptions(walked: &Walked, thread: &Thread) -> Vec<String> {
     let java = walked.languages.java_thread(thread.id);
     let raised = python.and_then(|python| python.raises.as_ref());
     let raised = raised.or_else(|| java?.raises.as_ref());
-    let raises = raised.map(|thrown| told("raises", thrown));
+    let raises = raised.map(|thrown| thrown_as("raises", thrown));
     let handles = python.and_then(|python| python.handles.as_ref());
-    let handles = handles.map(|thrown| told("handles", thrown));
+    let handles = handles.map(|thrown| thrown_as("handles", thrown));
     raises.into_iter().chain(handles).collect()
 }
 
 /// `raises ValueError "no such customer"`.
-fn told(what: &str, thrown: &Thrown) -> String {
+fn thrown_as(what: &str, thrown: &Thrown) -> String {
     let mut languages = ["PYTHON.", "JAVA."].iter();
     let name = languages.find_map(|language| thrown.name.strip_prefix(language));
     let name = name.unwrap_or(&thrown.name);

@@ -398,6 +398,7 @@ time.sleep(1000)
         &format!("thread {hot} "),
         "before the dump",
         "it is in ",
+        ", for burn  (<string>:4).",
     ]);
 }
 

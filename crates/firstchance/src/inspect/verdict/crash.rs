@@ -9,6 +9,9 @@ use analysis::cause::{Cause, Kind as Why, Overflow, Verb, is_of_runtime};
 use analysis::{Frame, Stack};
 use snapshot::{Exception, signal_name};
 
+/// So few frames are no recursion that went on for too long.
+const FEW: usize = 50;
+
 /// The crash, while it is put into words.
 struct Crash<'a> {
     opened: &'a Opened,
@@ -240,6 +243,9 @@ impl Crash<'_> {
             .unwrap_or_else(|| "the stack below".to_owned());
         match &self.cause.kind {
             Why::Access(fault) => access::next(fault, self.next_caller()),
+            Why::StackOverflow(full) if full.frames < FEW => format!(
+                "the local variables of {here} and its callers: so few frames fill a stack only if they are large"
+            ),
             Why::StackOverflow(_) => {
                 "what should have ended the recursion, and the outermost frames, which began it"
                     .to_owned()

@@ -1,8 +1,8 @@
 //! The verdict on a dump of a process that lives on, or that has ended by itself.
 
-use super::super::busiest;
 use super::super::open::{Opened, Walked};
 use super::super::waits::{circle, named};
+use super::super::{busiest, languages, lines};
 use super::{Kind, Verdict, place};
 use crate::ui::console;
 use analysis::waits::{Cycle, On, Wait, cycles};
@@ -89,14 +89,20 @@ fn cpu(opened: &Opened, walked: &Walked, reason: &str, circles: Vec<String>) -> 
     }
 }
 
-/// `; it is in app!work+0x10`.
+/// `; it is in app!work+0x10`, with the function of a language for which that is, if there is one: `, for spin  (app.py:12)`.
 fn inside(walked: &Walked, thread: u32) -> String {
     let mut threads = walked.threads.iter();
     let stack = threads.find(|(other, _)| other.id == thread);
-    let frame = stack.and_then(|(_, stack)| stack.frames.first());
-    frame.map_or(String::new(), |frame| {
-        format!("; it is in {}", place(frame))
-    })
+    let frames = stack.map_or(&[][..], |(_, stack)| &stack.frames);
+    let Some(first) = frames.first() else {
+        return String::new();
+    };
+    let mut interpreted = frames.iter().filter(|frame| lines::place(frame).is_none());
+    let function = interpreted.find_map(|frame| frame.language.first());
+    let function = function.map_or(String::new(), |function| {
+        format!(", for {}", languages::told(function))
+    });
+    format!("; it is in {}{function}", place(first))
 }
 
 fn memory(opened: &Opened, reason: &str) -> Verdict {
