@@ -10,10 +10,9 @@ pub(super) struct Group<'a> {
     pub(super) stack: &'a Stack,
 }
 
-/// Groups the threads. The group of the first thread comes first, then those with a thread that
-/// runs or hangs in the kernel, as a user looks for these; within that, the largest group comes
-/// first.
-pub(super) fn groups<'a>(threads: &'a [(&'a Thread, Stack)]) -> Vec<Group<'a>> {
+/// Groups the threads. The groups of threads that are `remarkable` come first, then that of the first thread, then those with a
+/// thread that runs or hangs in the kernel, as a user looks for these; within that, the largest group comes first.
+pub(super) fn groups<'a>(threads: &'a [(&'a Thread, Stack)], remarkable: &[u32]) -> Vec<Group<'a>> {
     let mut places: HashMap<Vec<(u64, &[LanguageFrame])>, usize> = HashMap::new();
     let mut groups: Vec<Group> = Vec::new();
     for (thread, stack) in threads {
@@ -35,6 +34,8 @@ pub(super) fn groups<'a>(threads: &'a [(&'a Thread, Stack)]) -> Vec<Group<'a>> {
         let is_busy = |group: &Group| group.threads.iter().any(|t| matches!(t.letter, 'R' | 'D'));
         others.sort_by_key(|group| std::cmp::Reverse((is_busy(group), group.threads.len())));
     }
+    let is_remarkable = |group: &Group| group.threads.iter().any(|t| remarkable.contains(&t.id));
+    groups.sort_by_key(|group| !is_remarkable(group));
     groups
 }
 
@@ -213,7 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn threads_with_one_stack_are_one_group_and_the_first_thread_leads() {
+    fn threads_with_one_stack_are_one_group_and_the_first_thread_leads_unless_others_are_remarkable()
+     {
         let threads: Vec<Thread> = (1..=5)
             .map(|id| Thread {
                 id,
@@ -223,10 +225,14 @@ mod tests {
             .collect();
         let stacks = [&[7u64][..], &[1, 2], &[1, 2], &[3], &[]].map(stack);
         let walked: Vec<(&Thread, Stack)> = threads.iter().zip(stacks).collect();
-        let ids: Vec<Vec<u32>> = groups(&walked)
-            .iter()
-            .map(|group| group.threads.iter().map(|t| t.id).collect())
-            .collect();
-        assert_eq!(ids, [vec![1], vec![4], vec![2, 3], vec![5]]);
+        let ids = |remarkable: &[u32]| -> Vec<Vec<u32>> {
+            let groups = groups(&walked, remarkable);
+            let ids = groups
+                .iter()
+                .map(|group| group.threads.iter().map(|t| t.id).collect());
+            ids.collect()
+        };
+        assert_eq!(ids(&[]), [vec![1], vec![4], vec![2, 3], vec![5]]);
+        assert_eq!(ids(&[5, 3]), [vec![2, 3], vec![5], vec![1], vec![4]]);
     }
 }

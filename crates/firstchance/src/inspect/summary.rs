@@ -30,9 +30,10 @@ pub(super) fn write(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let all = opened.hint("record");
     comments(page, opened, &all);
     let walked = opened.walk();
-    verdict::write(page, &verdict::verdict(opened, &walked));
+    let verdict = verdict::verdict(opened, &walked);
+    verdict::write(page, &verdict);
     facts(page, opened);
-    threads::summary(page, opened, &walked, frames);
+    threads::summary(page, opened, &walked, &verdict.threads, frames);
     page.paragraph("Modules", &modules(opened));
     memory(page, opened);
     page.paragraph("Open", &handles(opened));

@@ -9,6 +9,7 @@ use super::lines::Places;
 use super::names::quoted;
 use super::open::{Opened, Walked};
 use super::page::Page;
+use super::verdict::verdict;
 use super::waits;
 use crate::ui::console;
 use policy::print_count;
@@ -27,9 +28,15 @@ const NAMES: usize = 8;
 /// Modules with doubtful frames that are listed.
 const DOUBTS: usize = 4;
 
-/// Adds the stack of the first thread, and the largest groups of the others.
-pub(super) fn summary(page: &mut Page, opened: &Opened, walked: &Walked, frames: Option<usize>) {
-    let groups = groups(&walked.threads);
+/// Adds the stacks of the threads that are `remarkable` and of the first thread, and the largest groups of the others.
+pub(super) fn summary(
+    page: &mut Page,
+    opened: &Opened,
+    walked: &Walked,
+    remarkable: &[u32],
+    frames: Option<usize>,
+) {
+    let groups = groups(&walked.threads, remarkable);
     let snapshot = &opened.dump.snapshot;
     busiest::write(page, snapshot, walked, opened.record.as_ref());
     waits::write(page, snapshot, walked);
@@ -59,7 +66,7 @@ pub(super) fn summary(page: &mut Page, opened: &Opened, walked: &Walked, frames:
 /// Adds the stacks of all threads.
 pub(super) fn all(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let walked = opened.walk();
-    let groups = groups(&walked.threads);
+    let groups = groups(&walked.threads, &verdict(opened, &walked).threads);
     let snapshot = &opened.dump.snapshot;
     waits::write(page, snapshot, &walked);
     page.paragraph("Threads", &[count(&walked, &groups)]);

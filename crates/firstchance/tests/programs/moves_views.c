@@ -27,8 +27,9 @@ int main(int count, char **words) {
     int file = memfd_create("heap", 0);
     if (ftruncate(file, SIZE)) return 1;
     int both = PROT_READ | PROT_WRITE;
-    char *window = mmap(0, SIZE, both, MAP_SHARED, file, 0);
+    // The window is the lower one, by which the pages are read.
     all = mmap(0, SIZE, both, MAP_SHARED, file, 0);
+    char *window = mmap(0, SIZE, both, MAP_SHARED, file, 0);
     for (long page = 0; page < SIZE / PAGE; page++) all[page * WORDS] = page;
     pthread_t thread;
     int is_written = count > 1 && !strcmp(words[1], "writes");

@@ -368,6 +368,10 @@ fn a_dump_of_a_living_process_begins_with_what_is_remarkable() {
     assert_eq!(locked.json["verdict"]["kind"], "hang", "{}", locked.text);
     assert_eq!(locked.json["cause"], Value::Null);
     locked.assert_says(&["Deadlock: ", "thread-a", "customers", "thread-b", "orders"]);
+    // The stacks of these threads are shown before that of the first.
+    let mut stacks = locked.text.split("\n  Thread ").skip(1);
+    let first = stacks.next().expect("stacks");
+    assert!(first.contains("\"thread-"), "{}", locked.text);
     assert_valid(&locked.dump);
 }
 

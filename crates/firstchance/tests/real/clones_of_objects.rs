@@ -70,7 +70,7 @@ fn s3_an_object_that_is_shown_elsewhere_before_the_stop_is_copied_as_it_is_shown
     let (mut child, [window, ..]) = started(&[]);
     let folder = folder();
     let file = file_in(&folder, "x.core");
-    let mut running = dump(&child, &file).failpoint("seize:stop").spawn();
+    let mut running = dump(&child, &file).failpoint("before-stop:stop").spawn();
     running.wait_until_stopped();
     child.tell("move");
     assert_eq!(child.line(), "moved");

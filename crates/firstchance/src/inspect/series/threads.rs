@@ -39,7 +39,7 @@ pub(super) fn processor(series: &Series) -> Vec<String> {
 
 /// The threads whose stack is the same in all dumps since one, in groups with the same stack.
 pub(super) fn stood(series: &Series) -> Vec<String> {
-    let groups = groups(&series.last().1.threads);
+    let groups = groups(&series.last().1.threads, &[]);
     let lines = groups.iter().filter_map(|group| {
         let stands = |seen: &&SeenThread| matches!(seen.stood, Stood::Since(_));
         let seen = group.threads.iter();

@@ -47,6 +47,7 @@ pub(super) fn verdict(opened: &Opened, walked: &Walked, cause: &Cause) -> Verdic
         text: format!("{head}: {who} {}{}.", crash.sentence(), crash.named()),
         facts: crash.facts(),
         next: crash.next(),
+        threads: vec![cause.thread],
     }
 }
 

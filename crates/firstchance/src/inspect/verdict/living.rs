@@ -17,7 +17,7 @@ pub(super) fn verdict(opened: &Opened, walked: &Walked) -> Verdict {
     let cycles = cycles(&walked.waits);
     match trigger {
         "cpu" => cpu(opened, walked, reason, told(opened, walked, &cycles)),
-        _ if !cycles.is_empty() => deadlock(told(opened, walked, &cycles), &cycles[0]),
+        _ if !cycles.is_empty() => deadlock(told(opened, walked, &cycles), &cycles),
         "memory" => memory(opened, reason),
         "exit" => ended(reason),
         "hang" | "http" => silent(opened, walked, reason),
@@ -34,7 +34,8 @@ fn told(opened: &Opened, walked: &Walked, cycles: &[Cycle]) -> Vec<String> {
     told.collect()
 }
 
-fn deadlock(circles: Vec<String>, first: &[&Wait]) -> Verdict {
+fn deadlock(circles: Vec<String>, cycles: &[Cycle]) -> Verdict {
+    let first = &cycles[0][..];
     let has_end = first.iter().any(|wait| matches!(wait.on, On::End { .. }));
     let next = match first {
         [_] => {
@@ -59,6 +60,7 @@ fn deadlock(circles: Vec<String>, first: &[&Wait]) -> Verdict {
             .map(|circle| format!("Another one: {circle}"))
             .collect(),
         next: next.to_owned(),
+        threads: cycles.iter().flatten().map(|wait| wait.thread).collect(),
     }
 }
 
@@ -86,6 +88,7 @@ fn cpu(opened: &Opened, walked: &Walked, reason: &str, circles: Vec<String>) -> 
         next: format!(
             "{look_at}, in several dumps one after the other (-n 3): what stays the same is the loop"
         ),
+        threads: hot.iter().take(1).map(|busy| busy.thread).collect(),
     }
 }
 
@@ -125,6 +128,7 @@ fn memory(opened: &Opened, reason: &str) -> Verdict {
         text: format!("The process used much memory ({reason}).{most}"),
         facts: Vec::new(),
         next: format!("its regions by size:{}", opened.hint("memory")),
+        threads: Vec::new(),
     }
 }
 
@@ -134,6 +138,7 @@ fn ended(reason: &str) -> Verdict {
         text: format!("Taken when the process ended ({reason})."),
         facts: Vec::new(),
         next: "the stack of the first thread: who ended the program".to_owned(),
+        threads: Vec::new(),
     }
 }
 
@@ -141,22 +146,25 @@ fn silent(opened: &Opened, walked: &Walked, reason: &str) -> Verdict {
     Verdict {
         kind: Kind::Hang,
         text: format!("The process did not answer ({reason})."),
-        facts: remarks(opened, walked),
+        facts: remarks(opened, walked).0,
         next: "what the first thread waits for, and who has it".to_owned(),
+        threads: Vec::new(),
     }
 }
 
 fn condition(opened: &Opened, walked: &Walked, reason: &str) -> Verdict {
+    let (facts, threads) = remarks(opened, walked);
     Verdict {
         kind: Kind::Condition,
         text: format!("Taken because a condition was met ({reason})."),
-        facts: remarks(opened, walked),
+        facts,
         next: String::new(),
+        threads,
     }
 }
 
 fn on_demand(opened: &Opened, walked: &Walked) -> Verdict {
-    let facts = remarks(opened, walked);
+    let (facts, threads) = remarks(opened, walked);
     let nothing = match facts.is_empty() {
         true => " and nothing in it is remarkable",
         false => "",
@@ -166,6 +174,7 @@ fn on_demand(opened: &Opened, walked: &Walked) -> Verdict {
         text: format!("Taken on demand: the dump tells of no fault{nothing}."),
         facts,
         next: String::new(),
+        threads,
     }
 }
 
@@ -189,14 +198,15 @@ const MUCH: u128 = 80;
 /// So many threads that wait for what one thread has are told.
 const MANY: usize = 2;
 
-/// What may be of interest where nothing is known to be wrong.
-fn remarks(opened: &Opened, walked: &Walked) -> Vec<String> {
+/// What may be of interest where nothing is known to be wrong, and the threads of which that tells.
+fn remarks(opened: &Opened, walked: &Walked) -> (Vec<String>, Vec<u32>) {
     let snapshot = &opened.dump.snapshot;
     let hot = busiest::busiest(snapshot, opened.record.as_ref());
     let hot = hot.into_iter().take(1).filter(|busy| busy.percent >= MUCH);
     let hot = hot.map(|busy| {
         let inside = inside(walked, busy.thread);
-        format!("{}{inside}.", busy.sentence(snapshot, walked))
+        let told = format!("{}{inside}.", busy.sentence(snapshot, walked));
+        (told, busy.thread)
     });
     let mut waiting: BTreeMap<u32, usize> = BTreeMap::new();
     for owner in walked.waits.iter().filter_map(Wait::owner) {
@@ -206,11 +216,9 @@ fn remarks(opened: &Opened, walked: &Walked) -> Vec<String> {
     let worst = worst
         .filter(|(_, count)| *count >= MANY)
         .map(|(owner, count)| {
-            format!(
-                "{} wait for {}.",
-                print_count(count as u64, "thread"),
-                named(snapshot, walked, owner)
-            )
+            let waiters = print_count(count as u64, "thread");
+            let owner_is = named(snapshot, walked, owner);
+            (format!("{waiters} wait for {owner_is}."), owner)
         });
-    hot.chain(worst).collect()
+    hot.chain(worst).unzip()
 }

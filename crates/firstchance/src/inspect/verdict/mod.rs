@@ -22,6 +22,8 @@ pub(super) struct Verdict {
     pub(super) facts: Vec<String>,
     /// What to look at next.
     pub(super) next: String,
+    /// The threads that it speaks of.
+    pub(super) threads: Vec<u32>,
 }
 
 /// The kinds of dumps.
