@@ -547,3 +547,39 @@ fn n14_a_triage_dump_holds_nothing_of_what_it_promises_to_leave_out() {
         assert!(is_left_out || holds(&dump, "secret-4711-heap")[1]);
     }
 }
+
+/// What is read of interpreters for their frames is not what these work on.
+#[test]
+fn n14_a_triage_dump_of_python_and_java_holds_none_of_their_values() {
+    const PYTHON: &str = "\
+import sys
+def serve(token):
+    held = {token: [token.upper()]}
+    print('ready', flush=True)
+    sys.stdin.read()
+serve('-'.join(['secret', '4711']))
+";
+    let classes = compile(&Program::java("HasSecrets.java"));
+    let mut python = Command::new("python3");
+    python.args(["-c", PYTHON]);
+    let mut java = Command::new("/usr/bin/java");
+    java.arg("-cp").arg(classes).arg("HasSecrets");
+    for mut command in [python, java] {
+        let child = Child::start(&mut command);
+        assert_eq!(child.line(), "ready");
+        for (kind, is_left_out) in [("--triage", true), ("--full", false)] {
+            let folder = folder();
+            let path = file_in(&folder, "x.dmp");
+            Firstchance::dump(child.pid(), &[kind], &path).run_well();
+            let dump = fs::read(&path).expect("a dump");
+            let found = holds(&dump, "secret-4711").contains(&true)
+                || holds(&dump, "SECRET-4711").contains(&true);
+            assert_eq!(!found, is_left_out, "{kind} of {command:?}");
+            let told = Firstchance::new(&["inspect"])
+                .arg(&path)
+                .arg("threads")
+                .run_well();
+            assert!(told.stdout.contains("serve"), "{told:#?}");
+        }
+    }
+}
