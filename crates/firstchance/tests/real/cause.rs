@@ -70,6 +70,11 @@ fn an_access_is_told_with_its_instruction_its_registers_and_what_is_there() {
                 .expect("an instruction");
             assert_eq!(told.to_lowercase(), instruction(&death.gdb("x/i $pc")));
             assert!(death.function().starts_with(function), "{}", death.text);
+            let place = death.gdb("frame 0");
+            let line = place.split("dies.c:").nth(1).expect("a line");
+            let line = line.split(|letter: char| !letter.is_ascii_digit()).next();
+            let line = line.expect("a number");
+            death.assert_says(&["Source: ", &format!(" (dies.c:{line})\n")]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The verdict on a dump of an exception.
 
 use super::super::groups::recursion;
+use super::super::lines::{LONGEST_NAME, Places, source};
 use super::super::open::{Opened, Walked};
 use super::super::waits::named;
 use super::{Kind, Verdict, access, ended, place};
@@ -15,6 +16,7 @@ const FEW: usize = 50;
 /// The crash, while it is put into words.
 struct Crash<'a> {
     opened: &'a Opened,
+    walked: &'a Walked<'a>,
     cause: &'a Cause,
     stack: Option<&'a Stack>,
     /// The printed name of the signal or exception.
@@ -28,6 +30,7 @@ pub(super) fn verdict(opened: &Opened, walked: &Walked, cause: &Cause) -> Verdic
     let mut stacks = threads.filter(|(thread, _)| thread.id == cause.thread);
     let crash = Crash {
         opened,
+        walked,
         cause,
         stack: stacks.next().map(|(_, stack)| stack),
         name: exception.map_or(String::new(), |exception| name(opened, exception)),
@@ -175,6 +178,7 @@ impl Crash<'_> {
 
     fn facts(&self) -> Vec<String> {
         let mut facts = Vec::new();
+        facts.extend(self.source());
         if let Some(instruction) = &self.cause.instruction {
             facts.push(format!(
                 "Instruction: {}{}",
@@ -200,6 +204,27 @@ impl Crash<'_> {
         facts.extend(self.last_error());
         facts.push(format!("Signature: {}", self.cause.signature));
         facts
+    }
+
+    /// `Source: pay (shop.c:12)`, or `Source: check (shop.h:7), inlined in pay (shop.c:12)`: the place in the program's own code, as far
+    /// as debug information tells.
+    fn source(&self) -> Option<String> {
+        let stack = self.stack?;
+        let at = self.caller()?;
+        let places = Places::of(self.walked, std::iter::once((stack, at + 1)));
+        let place = places.at(stack, at)?;
+        place.own.file.as_ref()?;
+        let lines = place.inlined.iter().chain([&place.own]);
+        let told = lines.map(|line| {
+            let function = line.function.as_deref().unwrap_or("?");
+            format!(
+                "{} {}",
+                console::cut(function, LONGEST_NAME),
+                source(line).trim()
+            )
+        });
+        let told: Vec<String> = told.collect();
+        Some(format!("Source: {}", told.join(", inlined in ")))
     }
 
     /// `, with rdi = 0x0`.
