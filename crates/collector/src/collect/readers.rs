@@ -88,6 +88,8 @@ impl Readers {
         };
         known.put_known(&mut modules);
         readers.opened.keep_those_of(&modules);
+        // Their names may take megabytes.
+        drop(modules);
         let is_first = readers.opened.took().is_none();
         if let Some((mut snapshot, memory)) = is_first.then(|| target.glance()).flatten() {
             // What it has loaded since has no identity, and is opened later.
@@ -133,7 +135,7 @@ impl Readers {
     pub(super) fn read(
         &self,
         kind: DumpKind,
-        snapshot: &Snapshot,
+        snapshot: &Arc<Snapshot>,
         memory: &Arc<dyn Memory>,
         method: Method,
         end: Option<Instant>,
@@ -151,18 +153,17 @@ impl Readers {
         let began = Instant::now();
         let until = began + time;
         let until = end.map_or(until, |end| end.min(until));
-        let snapshot = Arc::new(snapshot.clone());
         let is_triage = kind == DumpKind::Triage;
         let recording = match is_triage {
             true => Recording::of_bytes,
             false => Recording::of_pages,
         };
         let [first, second] = [(), ()].map(|()| Arc::new(recording(memory.clone(), MOST)));
-        let mut is_whole = self.with_files().run(&snapshot, &first, until);
+        let mut is_whole = self.with_files().run(snapshot, &first, until);
         if !is_triage && is_whole {
             // Whoever has none of the files finds everything in a full dump.
             let reader = self.without_files();
-            is_whole = self.read_without_files(reader, &snapshot, &second, until);
+            is_whole = self.read_without_files(reader, snapshot, &second, until);
         }
         drop(turn);
         self.opened.set_took(began.elapsed());
@@ -251,6 +252,7 @@ impl Reader {
             let stacks = Stacks::new(&snapshot, &*memory, &*files).with_opened(&images);
             drop(examine(&snapshot, &*memory, stacks));
             examine_rest(&snapshot, &*memory);
+            drop((snapshot, memory, files));
             // Who has ceased to wait needs no answer.
             let _ = done.send(());
         });

@@ -279,13 +279,20 @@ impl Session<'_, '_> {
     }
 
     /// What those who read a small dump will ask for.
-    fn touched(&self, capture: &Capture, source: &Source, at: usize) -> Option<Touched> {
+    fn touched(&self, capture: &mut Capture, source: &Source, at: usize) -> Option<Touched> {
         let kind = self.work.drafts[at].kind;
-        let (memory, snapshot) = (&source.memory, &capture.snapshot);
-        SMALL.contains(&kind).then(|| match &self.work.readers {
-            Some(readers) => readers.read(kind, snapshot, memory, capture.method, self.deadline()),
-            None => Touched::nothing("its events came too fast"),
-        })
+        if !SMALL.contains(&kind) {
+            return None;
+        }
+        let Some(readers) = &self.work.readers else {
+            return Some(Touched::nothing("its events came too fast"));
+        };
+        // It may take many megabytes: there is a second one only if who reads it does not come to an end.
+        let snapshot = Arc::new(std::mem::take(&mut capture.snapshot));
+        let (memory, method) = (&source.memory, capture.method);
+        let touched = readers.read(kind, &snapshot, memory, method, self.deadline());
+        capture.snapshot = Arc::unwrap_or_clone(snapshot);
+        Some(touched)
     }
 
     fn has_kind(&self, kinds: &[DumpKind]) -> bool {

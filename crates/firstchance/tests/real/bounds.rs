@@ -85,7 +85,8 @@ fn n36_sixty_thousand_mappings_with_names_of_4_kib_make_no_huge_dump() {
         let run = Firstchance::new(&["dump", &child.pid().to_string(), kind, "--json", "-o"])
             .arg(folder.path())
             .run_well();
-        assert!(run.peak_memory < 64 * MIB, "{run:#?}");
+        // The names alone take 16 MiB where they are cut, in the snapshot, in what is written and in the files that were opened.
+        assert!(run.peak_memory < 96 * MIB, "{run:#?}");
         let dump: serde_json::Value = serde_json::from_str(&run.stdout).expect("a record");
         let warnings = dump["warnings"].to_string();
         assert!(warnings.contains("names of"), "{dump:#?}");
