@@ -26,8 +26,9 @@ fn with_huge_command_line() -> Child {
     child
 }
 
+/// The code of a debug build, which the kernel may drop at any time, is 20 MiB of it.
 fn assert_small(run: &Run) {
-    assert!(run.peak_memory < 64 * MIB, "{run:#?}");
+    assert!(run.peak_memory < 80 * MIB, "{run:#?}");
 }
 
 #[test]
