@@ -9,7 +9,7 @@ use super::lines::Places;
 use super::names::quoted;
 use super::open::{Opened, Walked};
 use super::page::Page;
-use super::verdict::verdict;
+use super::verdict::remarkable;
 use super::waits;
 use crate::ui::console;
 use policy::print_count;
@@ -66,7 +66,7 @@ pub(super) fn summary(
 /// Adds the stacks of all threads.
 pub(super) fn all(page: &mut Page, opened: &Opened, frames: Option<usize>) {
     let walked = opened.walk();
-    let groups = groups(&walked.threads, &verdict(opened, &walked).threads);
+    let groups = groups(&walked.threads, &remarkable(opened, &walked));
     let snapshot = &opened.dump.snapshot;
     waits::write(page, snapshot, &walked);
     page.paragraph("Threads", &[count(&walked, &groups)]);

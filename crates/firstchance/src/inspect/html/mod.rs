@@ -44,6 +44,8 @@ pub(super) fn dump(opened: &Opened, sections: &[Section], frames: Option<usize>)
 /// What is on the page, for any page that has the stylesheet.
 fn body(opened: &Opened, asked: &[Section], frames: Option<usize>) -> Markup {
     let walked = opened.walk();
+    let verdict = verdict::verdict(opened, &walked);
+    let all_threads = || all_threads(opened, &walked, &verdict.threads, frames);
     let shown = chosen(asked);
     let titles = ["Verdict", "Facts"].into_iter();
     let titles = titles.chain(shown.iter().map(|section| title(*section)));
@@ -55,9 +57,9 @@ fn body(opened: &Opened, asked: &[Section], frames: Option<usize>) -> Markup {
         }
         main {
             (markup(written(|page| summary::comments(page, opened, SEE_RECORD))))
-            (self::verdict(&verdict::verdict(opened, &walked)))
+            (self::verdict(&verdict))
             (section("facts", "Facts", &facts(opened)))
-            @for section in &shown { (one(opened, &walked, *section, frames)) }
+            @for section in &shown { (one(opened, *section, &all_threads)) }
             (footer())
         }
     }
@@ -130,10 +132,10 @@ fn facts(opened: &Opened) -> Markup {
     }))
 }
 
-fn one(opened: &Opened, walked: &Walked, section: Section, frames: Option<usize>) -> Markup {
+fn one(opened: &Opened, section: Section, all_threads: &dyn Fn() -> Markup) -> Markup {
     let text = |write: fn(&mut Page, &Opened)| text(section, written(|page| write(page, opened)));
     match section {
-        Section::Threads => all_threads(opened, walked, frames),
+        Section::Threads => all_threads(),
         Section::Memory => titled(section, &memory::shown(opened)),
         Section::Heap => text(heap::write),
         Section::Modules => text(sections::modules),
@@ -145,11 +147,16 @@ fn one(opened: &Opened, walked: &Walked, section: Section, frames: Option<usize>
     }
 }
 
-fn all_threads(opened: &Opened, walked: &Walked, frames: Option<usize>) -> Markup {
+fn all_threads(
+    opened: &Opened,
+    walked: &Walked,
+    remarkable: &[u32],
+    frames: Option<usize>,
+) -> Markup {
     let content = html! {
         (busy(opened, walked))
         (waits::shown(opened, walked))
-        (threads::shown(opened, walked, frames))
+        (threads::shown(opened, walked, remarkable, frames))
     };
     titled(Section::Threads, &content)
 }

@@ -3,6 +3,7 @@
 use super::blocks::markup;
 use super::{contents, threads, waits, written};
 use crate::inspect::series::Series;
+use crate::inspect::verdict::remarkable;
 use maud::{Markup, html};
 use pages::{Text, bars, section};
 
@@ -23,7 +24,7 @@ pub(in super::super) fn page(series: &Series) -> String {
             }))
             (section("threads", "Threads of the last dump", &html! {
                 (waits::shown(last, walked))
-                (threads::shown(last, walked, None))
+                (threads::shown(last, walked, &remarkable(last, walked), None))
             }))
             (super::footer())
         }

@@ -9,7 +9,6 @@ use crate::inspect::lines::Places;
 use crate::inspect::names::quoted;
 use crate::inspect::open::{Opened, Walked};
 use crate::inspect::threads::{count, doubts, show_registers, title};
-use crate::inspect::verdict::verdict;
 use analysis::Stack;
 use maud::{Markup, html};
 use pages::Text;
@@ -38,9 +37,14 @@ struct Room {
     limit: usize,
 }
 
-/// The stacks of all threads and goroutines.
-pub(super) fn shown(opened: &Opened, walked: &Walked, frames: Option<usize>) -> Markup {
-    let groups = groups(&walked.threads, &verdict(opened, walked).threads);
+/// The stacks of all threads and goroutines, first of the threads that are `remarkable`.
+pub(super) fn shown(
+    opened: &Opened,
+    walked: &Walked,
+    remarkable: &[u32],
+    frames: Option<usize>,
+) -> Markup {
+    let groups = groups(&walked.threads, remarkable);
     let limit = frames.unwrap_or(MOST_FRAMES).min(MOST_FRAMES);
     let shown = || groups.iter().take(MOST_GROUPS);
     let goroutines = goroutine_groups(walked);

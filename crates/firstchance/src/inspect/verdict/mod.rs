@@ -71,6 +71,14 @@ pub(super) fn verdict(opened: &Opened, walked: &Walked) -> Verdict {
     }
 }
 
+/// The threads that the verdict speaks of, without the rest of it: for that, debug information is read.
+pub(super) fn remarkable(opened: &Opened, walked: &Walked) -> Vec<u32> {
+    match &walked.cause {
+        Some(cause) => vec![cause.thread],
+        None => living::verdict(opened, walked).threads,
+    }
+}
+
 /// Adds it.
 pub(super) fn write(page: &mut Page, verdict: &Verdict) {
     let mut lines = vec![verdict.text.clone()];
