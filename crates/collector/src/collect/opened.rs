@@ -2,7 +2,7 @@
 
 use analysis::OpenImages;
 use platform::lock;
-use snapshot::{Module, Range};
+use snapshot::{Module, Range, coalesce};
 use std::{
     sync::{
         Arc, Mutex,
@@ -71,7 +71,10 @@ impl Opened {
 
     /// Notes where there are more of them.
     pub(super) fn add_tables(&self, more: Vec<Range>) {
-        lock(&self.known).tables.extend(more);
+        let mut known = lock(&self.known);
+        // Many are there already.
+        let all = known.tables.drain(..).chain(more).collect();
+        known.tables = coalesce(all, 0);
     }
 
     /// How long the process was read for last.
